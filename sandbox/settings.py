@@ -1,0 +1,28 @@
+"""What the sandbox may be told from outside. The entry point builds one and passes it down."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class SandboxSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+
+    state: Path = Field(PROJECT / ".assay", description="Folder for what Assay remembers on this machine.")
+    docker_host: str = Field(
+        "unix:///var/run/docker.sock",
+        validation_alias=AliasChoices("ASSAY_DOCKER_HOST", "DOCKER_HOST"),
+        description="The Docker engine that runs candidates' programs.",
+    )
+    docker_timeout: float = Field(15, gt=0, description="Seconds to wait for one answer of the engine.")
+    sandbox_runtime: str = Field("", description="OCI runtime, for instance runsc for gVisor; empty: the engine's own.")
+    sandbox_first_uid: int = Field(
+        30000, ge=1000, description="Start of 7,500 × 4 user ids, one set for each room. Debian reserves 30000-59999."
+    )
+    base_image: str = Field(
+        "python:3.11-slim-bookworm",
+        description="What the sandbox images start from. Where no registry answers, a Debian base is made here.",
+    )
