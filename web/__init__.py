@@ -1,0 +1,126 @@
+"""The portal: the pages that people see. `create_app` puts it together, `web.server` runs it."""
+
+from pathlib import Path
+from typing import Final
+
+from flask import Flask, Response, abort, jsonify, render_template, request
+from jinja2 import StrictUndefined
+from werkzeug.exceptions import HTTPException
+
+from web.pages import pages
+from web.settings import PortalSettings
+from web.static_files import StaticFiles
+
+__version__: Final = "0.1.0"
+
+SECURITY_HEADERS: Final = {
+    # No script at all: a sentence of a candidate that slips through as HTML still cannot run.
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "style-src 'self'",
+            "img-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(
+        f"{feature}=()"
+        for feature in (
+            "accelerometer",
+            "autoplay",
+            "camera",
+            "clipboard-read",
+            "display-capture",
+            "encrypted-media",
+            "fullscreen",
+            "geolocation",
+            "gyroscope",
+            "magnetometer",
+            "microphone",
+            "midi",
+            "payment",
+            "picture-in-picture",
+            "publickey-credentials-get",
+            "screen-wake-lock",
+            "usb",
+            "web-share",
+            "xr-spatial-tracking",
+        )
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+# What a person reads when a request cannot be answered: what happened, and what to do now.
+ERRORS: Final = {
+    400: ("This request cannot be read", "Your browser sent something that the portal does not understand."),
+    404: ("There is no page here", "The address may be mistyped, or the page may have moved."),
+    405: ("This page cannot do that", "It can be read, but it does not accept what was sent to it."),
+    413: ("That is too large", "The portal refused it before storing anything. Send something smaller."),
+    414: ("This address is too long", "Start again from the first page."),
+    500: ("This is our fault", "Something broke in the portal and was written to its log. Please try again."),
+}
+
+
+def create_app(settings: PortalSettings) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    app.config.update(VERSION=__version__, MAX_CONTENT_LENGTH=settings.web_request_kb * 1024)
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    # Otherwise "//example.org" is answered by a redirect that is built from the client's own Host header.
+    app.url_map.merge_slashes = False
+
+    static = StaticFiles(Path(app.root_path) / "static")
+    app.jinja_env.globals.update(static=static.address, version=__version__)
+    app.add_url_rule("/static/<name>", "static", static.answer)
+    app.register_blueprint(pages)
+
+    app.before_request(_refuse_large_body)
+    app.register_error_handler(HTTPException, _error_page)
+    app.after_request(_complete)
+    return app
+
+
+def _refuse_large_body() -> None:
+    """Flask looks at the length when the body is read; an address that reads none would let it all in."""
+    limit = request.max_content_length
+    if limit is not None and (request.content_length or 0) > limit:
+        abort(413)
+
+
+def _error_page(error: HTTPException) -> Response | HTTPException:
+    status = error.code or 500
+    if error.response is not None or status < 400:
+        return error
+    title, advice = ERRORS.get(status, (error.name, "The portal cannot answer this request."))
+    if _prefers_json():
+        page = jsonify(type="about:blank", status=status, title=title, detail=advice)
+        page.status_code, page.mimetype = status, "application/problem+json"
+    else:
+        page = Response(render_template("error.html", status=status, title=title, advice=advice), status)
+    page.headers["Vary"] = "Accept"
+    page.headers["Cache-Control"] = "no-store"
+    for name, value in error.get_headers():
+        page.headers.setdefault(name, value)  # Allow, when the method was the mistake
+    return page
+
+
+def _prefers_json() -> bool:
+    kinds = ("text/html", "application/json", "application/problem+json")
+    return request.path == "/healthz" or (request.accept_mimetypes.best_match(kinds) or kinds[0]) != kinds[0]
+
+
+def _complete(response: Response) -> Response:
+    """Add what every answer has: rules for the browser, and for its cache."""
+    response.headers.extend(SECURITY_HEADERS)
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-cache"  # keep it, and ask each time whether it is still good
+    if response.status_code == 200 and not response.cache_control.no_store:
+        response.add_etag()
+        response.make_conditional(request)
+    return response

@@ -1,0 +1,190 @@
+"""Runs the portal with gunicorn: some processes, each with some threads.
+
+`serve` listens itself, so that "in use" is said in our words and port 0 has a number. It forks the workers, gets
+a first real answer from them, and only then announces the address. After SIGTERM, SIGINT or when the terminal is
+closed, the requests under way come to their end and `serve` returns.
+"""
+
+import errno
+import http.client
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+from urllib.parse import quote
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from web import create_app
+from web.settings import PortalSettings
+
+GRACE_SECONDS: Final = 10  # for requests under way when the portal is told to stop
+QUIET_SECONDS: Final = 30  # that a connection may stay without a byte before the kernel shows it to us
+WAITING: Final = 512  # connections that wait for a thread
+
+
+class PortalUnavailable(Exception):
+    """The portal could not start, or could not go on. The operator's to solve, and the message says how."""
+
+
+def serve(settings: PortalSettings, announce: Callable[[str], None] = click.echo) -> None:
+    """Serve until told to stop; `announce` gets the address once, when the portal answers there."""
+    app = create_app(settings)
+    listener = _listen(settings.host, settings.port)
+    here, port = listener.getsockname()[:2]
+    if here in ("0.0.0.0", "::"):  # noqa: S104  # we compare; nothing is bound here
+        here = "::1" if ":" in here else "127.0.0.1"
+    url = f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+    caller = os.getpid()
+    kept = {number: signal.getsignal(number) for number in (*Arbiter.SIGNALS, signal.SIGCHLD)}
+    try:
+        _Arbiter(_Gunicorn(settings, app, listener), (here, port), partial(announce, url)).run()
+    except SystemExit as end:
+        if os.getpid() != caller:
+            # A worker is a fork of this very call: were it to go on, it would run our caller's cleanup too.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        if end.code:
+            raise PortalUnavailable("the portal stopped; the lines above say why") from None
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError):
+        raise PortalUnavailable(f"{host} is not an address; choose another with ASSAY_HOST") from None
+    listener = socket.socket(family, kind)
+    try:
+        # A port whose last connections are still fading away is free; one that a program listens on is not.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A client that connects and says nothing waits in the kernel instead of in one of our threads.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, QUIET_SECONDS)
+        listener.bind(address)
+        listener.listen(WAITING)
+    except OSError as error:
+        listener.close()
+        raise PortalUnavailable(why_not(error, host, port)) from None
+    return listener
+
+
+def why_not(error: OSError, host: str, port: int) -> str:
+    """Why nobody can listen there, and what to do about it."""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} is in use by another program; choose another with --port"
+        case errno.EACCES:
+            return f"port {port} is not permitted to this user; choose one above 1023 with --port"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is not an address of this machine; choose another with ASSAY_HOST"
+    return f"{host} port {port}: {error.strerror}"
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]
+    """gunicorn's configuration, none of it from its own files, arguments or environment."""
+
+    def __init__(self, settings: PortalSettings, app: Flask, listener: socket.socket) -> None:
+        self.settings = settings
+        self.app = app
+        self.listening_on = listener.detach()  # gunicorn closes it
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in {
+            "bind": f"fd://{self.listening_on}",
+            "workers": self.settings.web_processes,
+            "threads": self.settings.web_threads,
+            "worker_class": _Worker,
+            "graceful_timeout": GRACE_SECONDS,
+            "forwarded_allow_ips": "127.0.0.1,::1",
+            "control_socket_disable": True,  # it would sit in the home folder and take commands
+            "logger_class": _Log,
+            "loglevel": "error",
+            "accesslog": "-" if self.settings.web_access_log else None,
+            "access_log_format": "%(t)s %(h)s %(m)s %(U)s %(s)s %(B)s bytes %(M)s ms",
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self.app
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """The process that starts workers, and starts another when one dies."""
+
+    def __init__(self, gunicorn: _Gunicorn, address: tuple[str, int], announce: Callable[[], None]) -> None:
+        super().__init__(gunicorn)
+        self._address = address
+        self._announce: Callable[[], None] | None = announce
+        self._started_by_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+    def spawn_workers(self) -> None:
+        super().spawn_workers()
+        if self._announce and self._answers():
+            self._announce()
+            self._announce = None
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection(*self._address, timeout=GRACE_SECONDS)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False  # the worker is gone, and the main loop says so
+        finally:
+            connection.close()
+
+    def handle_hup(self) -> None:
+        """The terminal was closed. gunicorn would load itself anew and stay, with nobody to stop it."""
+        if not self._started_by_nohup:
+            self.handle_term()
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Ends a request that takes too long.
+
+    gunicorn watches over the process and not over its threads: as many clients as there are threads, each
+    sending half a request or reading an answer byte by byte, would keep everyone else out for ever.
+    """
+
+    def init_process(self) -> None:
+        self._since: dict[Any, float] = {}
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        self._since[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self._since[conn]
+
+    def notify(self) -> None:
+        """Called about once a second by the worker's main loop."""
+        super().notify()
+        overdue = time.monotonic() - self.app.settings.web_request_seconds
+        for conn, since in list(self._since.items()):
+            if since < overdue:
+                with suppress(OSError):  # it ended in this moment
+                    conn.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Log(Logger):  # type: ignore[misc]
+    def atoms(self, *request: Any) -> dict[str, Any]:
+        """A line break in an address, %0A, would otherwise write a line of its own into the log."""
+        atoms: dict[str, Any] = super().atoms(*request)
+        atoms["U"] = quote(str(atoms["U"]), safe="/")
+        return atoms

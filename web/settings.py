@@ -1,0 +1,28 @@
+"""What the portal may be told from outside. The entry point builds one and passes it down."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class PortalSettings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True
+    )
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on. 0.0.0.0 opens the portal to other machines, unencrypted.",
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    web_processes: int = Field(2, ge=1, le=64, description="Processes that answer requests.")
+    web_threads: int = Field(8, ge=1, le=256, description="Requests that one process answers at a time.")
+    web_request_seconds: float = Field(
+        30, gt=0, description="Seconds that one request may take, until the last byte of its answer."
+    )
+    web_request_kb: int = Field(256, ge=1, description="Kilobytes that the body of one request may hold.")
+    web_access_log: bool = Field(False, description="Write one line for each request to standard output.")

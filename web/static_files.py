@@ -1,0 +1,39 @@
+"""The few files that pages refer to, under names that change with their content."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from flask import Response, abort, request
+
+KINDS: Final = {".css": "text/css", ".svg": "image/svg+xml"}  # what else lies in the folder is not served
+
+
+class StaticFiles:
+    """Holds a folder in memory. An address is looked up, and never becomes a path that could leave it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._addresses: dict[str, str] = {}
+        self._files: dict[str, tuple[bytes, str, str]] = {}
+        for path in folder.iterdir():
+            if path.suffix not in KINDS:
+                continue
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()[:16]
+            hashed = f"{path.stem}.{digest}{path.suffix}"
+            self._addresses[path.name] = f"/static/{hashed}"
+            self._files[hashed] = (content, KINDS[path.suffix], digest)
+
+    def address(self, name: str) -> str:
+        """Where a page finds the file `name`."""
+        return self._addresses[name]
+
+    def answer(self, name: str) -> Response:
+        if name not in self._files:
+            abort(404)
+        content, mimetype, digest = self._files[name]
+        response = Response(content, mimetype=mimetype)
+        response.set_etag(digest)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.make_conditional(request)
+        return response
