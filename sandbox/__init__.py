@@ -52,6 +52,7 @@ class Ending(StrEnum):
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
     TOO_MUCH_OUTPUT = "too much output"
+    STOPPED = "stopped"  # a served program that was no longer needed
     NOT_STARTED = "not started"  # there is no such command, or it may not be executed
 
 

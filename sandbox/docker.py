@@ -1,16 +1,38 @@
 """The Docker sandbox. The only module that talks to the engine."""
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import IO, Any, Final
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound
+import urllib3
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from sandbox import SandboxUnavailable
+from sandbox import Ending, Execution, Limits, Room, SandboxMisused, SandboxUnavailable
+from sandbox.container import (
+    DEADLINE,
+    FENCE,
+    GRADING,
+    LIFETIME_OVER,
+    SECCOMP,
+    SETUP_SECONDS,
+    UIDS_A_ROOM,
+    Owner,
+    Plan,
+)
+from sandbox.room import AttachedRoom, Demise, check_names, check_size
 from sandbox.settings import SandboxSettings
+from sandbox.wire import Closed, Stalled, Stream
+
+log = logging.getLogger(__name__)
 
 OLDEST_API: Final = (1, 41)  # Docker Engine 20.10
 PULL_SILENCE_SECONDS: Final = 60
@@ -22,8 +44,14 @@ class Engine:
     def __init__(self, settings: SandboxSettings) -> None:
         self.host = settings.docker_host
         with self._failing_as("connect"):
-            self.api = docker.APIClient(
+            self.api: Any = docker.APIClient(  # half of its methods have no types
                 base_url=settings.docker_host, version="auto", timeout=int(settings.docker_timeout)
+            )
+        spoken = tuple(int(part) for part in self.api.api_version.split("."))
+        if spoken < OLDEST_API:
+            raise SandboxUnavailable(
+                f"connect: {self.host}: the engine speaks API {self.api.api_version}, older than 1.41: "
+                "install Docker Engine 20.10 or newer"
             )
 
     def version(self) -> dict[str, Any]:
@@ -113,9 +141,233 @@ class Engine:
             raise SandboxUnavailable(f"build image: {tag}: the build ended without an image")
         return found
 
+    def create(self, name: str, config: Mapping[str, Any]) -> str | None:
+        """Create a container. None when the name is taken, which is how rooms of one host agree on user ids."""
+        with self._failing_as("create container"):
+            try:
+                return str(self.api.create_container_from_config(dict(config), name)["Id"])
+            except APIError as error:
+                if error.status_code == 409:
+                    return None
+                raise
+
+    def attach(self, container: str) -> Stream:
+        with self._failing_as("attach"):
+            wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            attached = self.api.attach_socket(container, params=wanted)
+            return Stream(attached)
+
+    def start(self, container: str) -> None:
+        with self._failing_as("start container"):
+            self.api.start(container)
+
+    def enter(self, container: str, command: Sequence[str], user: str) -> Stream:
+        """Start a second program in a running container, under another uid."""
+        with self._failing_as("enter container"):
+            handle = self.api.exec_create(container, list(command), stdin=True, user=user, workdir="/")
+            attached = self.api.exec_start(handle["Id"], socket=True)
+            return Stream(attached)
+
+    def state(self, container: str) -> dict[str, Any]:
+        with self._failing_as("inspect container"):
+            return dict(self.api.inspect_container(container)["State"])
+
+    def wait(self, container: str, seconds: float) -> None:
+        with self._failing_as("wait for container"):
+            self.api.wait(container, timeout=math.ceil(seconds))
+
+    def remove(self, container: str) -> None:
+        with self._failing_as("remove container"):
+            try:
+                self.api.remove_container(container, force=True, v=True)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409:  # its removal is already in progress
+                    raise
+
+    def containers(self, labels: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+        """Ids and labels of all containers that carry `labels`, running or not."""
+        with self._failing_as("list containers"):
+            found = self.api.containers(all=True, filters={"label": list(labels)})
+        return [(str(one["Id"]), dict(one["Labels"])) for one in found]
+
     @contextmanager
     def _failing_as(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (DockerException, requests.RequestException, json.JSONDecodeError) as error:
-            raise SandboxUnavailable(f"{doing}: {self.host}: {error}") from error
+        except (
+            DockerException,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            ValueError,
+        ) as error:
+            raise SandboxUnavailable(f"{doing}: {self.host}: {_advised(str(error))}") from error
+
+
+def _advised(words: str) -> str:
+    """What went wrong and what to do about it. The engine and its client have no codes for these."""
+    for sign, advice in ADVICE.items():
+        if sign in words:
+            return f"{advice} ({words})"
+    return words
+
+
+ADVICE: Final = {
+    "FileNotFoundError": "no Docker engine is there: install or start it; `./assay up` does both",
+    "Connection refused": "no Docker engine answers: start it; `./assay up` does",
+    "ConnectionRefusedError": "no Docker engine answers: start it; `./assay up` does",
+    "PermissionError": "this user may not use the Docker engine: run as root, or join the group docker",
+    "no space left": "the engine's disk is full: free some, for instance with `docker system prune`",
+    "nknown runtime": "the engine does not know this runtime: install it, or leave ASSAY_SANDBOX_RUNTIME empty",
+    "No such image": "the image is not on this engine: run `assay images build`",
+    "timed out": "the engine is too slow: is the machine overloaded? ASSAY_DOCKER_TIMEOUT is how long we wait",
+}
+SLOTS: Final = 7500  # rooms of one host at once
+
+
+class DockerSandbox:
+    """Rooms as containers of one image: no network, nothing writable but small file systems in memory."""
+
+    def __init__(self, engine: Engine, image: str, settings: SandboxSettings, owner: Owner = Owner()) -> None:
+        self.engine = engine
+        self.image = image  # an id, sha256:..., so that nobody can put another image under a name
+        self.settings = settings
+        self.owner = owner
+        self.seccomp = SECCOMP.read_text()
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        files: Mapping[str, bytes] = {},
+        stdin: bytes = b"",
+        collect: Sequence[str] = (),
+        limits: Limits = Limits(),
+        environment: Mapping[str, str] = {},
+    ) -> Execution:
+        with self.open(
+            files=files, limits=limits, lifetime=limits.seconds + SETUP_SECONDS, environment=environment
+        ) as room:
+            return room.run(command, stdin=stdin, collect=collect)
+
+    @contextmanager
+    def open(
+        self,
+        *,
+        files: Mapping[str, bytes] = {},
+        limits: Limits = Limits(),
+        lifetime: float = 600,
+        gateways: Mapping[int, Path] = {},
+        environment: Mapping[str, str] = {},
+    ) -> Iterator[Room]:
+        check_names(files)
+        check_size(files, limits.disk_mb)
+        _check_gateways(gateways)
+        plan = Plan(
+            self.image,
+            self.seccomp,
+            self.settings.sandbox_runtime,
+            self.owner,
+            limits,
+            lifetime,
+            gateways,
+            environment,
+        )
+        container, uid = self._create(plan)
+        streams: list[Stream] = []
+
+        def enter(command: Sequence[str], user: int) -> Stream:
+            try:
+                stream = self.engine.enter(container, command, f"{user}:{user}")
+            except SandboxUnavailable:
+                if self.engine.state(container).get("Running"):
+                    raise
+                raise Closed from None
+            streams.append(stream)
+            return stream
+
+        def end() -> None:
+            for stream in streams:
+                stream.close()
+            self.engine.remove(container)
+
+        try:
+            warden = self.engine.attach(container)
+            streams.append(warden)
+            self.engine.start(container)
+            if gateways:
+                _start_relay(enter, uid + 2, gateways)
+            room = AttachedRoom(
+                warden,
+                limits,
+                lifetime,
+                enter=partial(enter, user=uid + 1),
+                end=end,
+                autopsy=partial(self._autopsy, container),
+                starved=lambda: bool(self.engine.state(container).get("OOMKilled")),
+            )
+            room.take(files)
+            yield room
+        finally:
+            end()
+
+    def sweep(self, now: float | None = None) -> list[str]:
+        """Remove what crashes left behind: containers past their deadline, and older tries of our grading."""
+        removed = []
+        for container, labels in self.engine.containers([DEADLINE]):
+            if self._is_left_over(labels, time.time() if now is None else now):
+                self.engine.remove(container)
+                removed.append(container)
+        return removed
+
+    def _is_left_over(self, labels: Mapping[str, str], now: float) -> bool:
+        if _number(labels.get(DEADLINE, "")) < now:
+            return True
+        mine = bool(self.owner.grading) and labels.get(GRADING) == self.owner.grading
+        return mine and _number(labels.get(FENCE, "")) < self.owner.fence
+
+    def _create(self, plan: Plan) -> tuple[str, int]:
+        for slot in random.sample(range(SLOTS), 20):
+            uid = self.settings.sandbox_first_uid + UIDS_A_ROOM * slot
+            # The name is the lock on these user ids: the engine takes each name once. With a uid of another
+            # room a program could use up that room's processes, inotify watches and timers.
+            container = self.engine.create(f"assay-{uid}", plan.configuration(uid))
+            if container is not None:
+                return container, uid
+        raise SandboxUnavailable("create container: no free set of user ids: are there thousands of leftovers?")
+
+    def _autopsy(self, container: str) -> Demise:
+        """Why a room ended before we ended it. What no program can bring about is our own failure."""
+        self.engine.wait(container, self.settings.docker_timeout)
+        state = self.engine.state(container)
+        if state.get("OOMKilled"):
+            return Demise(Ending.OUT_OF_MEMORY, memory_exceeded=True)
+        if state.get("ExitCode") == LIFETIME_OVER:
+            return Demise(Ending.TIMED_OUT)
+        raise SandboxUnavailable(
+            f"room: ended with exit code {state.get('ExitCode')}: {state.get('Error') or 'the engine gives no reason'}"
+        )
+
+
+def _start_relay(enter: Callable[[Sequence[str], int], Stream], user: int, gateways: Mapping[int, Path]) -> None:
+    relay = enter(["python3", "-I", "/opt/assay/relay.py", *map(str, gateways)], user)
+    try:
+        relay.write(b"?\n", time.monotonic() + SETUP_SECONDS)
+        relay.read(time.monotonic() + SETUP_SECONDS)
+    except (Stalled, Closed) as error:
+        raise SandboxUnavailable(
+            f"gateway: the relay did not start: {relay.stderr.decode(errors='replace')}"
+        ) from error
+
+
+def _check_gateways(gateways: Mapping[int, Path]) -> None:
+    for port, path in gateways.items():
+        if not 1024 <= port <= 65535:
+            raise SandboxMisused(f"gateways: {port}: a port between 1024 and 65535 is needed")
+        if not path.is_socket():
+            raise SandboxMisused(f"gateways: {path}: there is no unix socket")
+
+
+def _number(text: str) -> float:
+    return float(text) if text.isdigit() else 0.0

@@ -20,7 +20,9 @@ class SandboxSettings(BaseSettings):
     docker_timeout: float = Field(15, gt=0, description="Seconds to wait for one answer of the engine.")
     sandbox_runtime: str = Field("", description="OCI runtime, for instance runsc for gVisor; empty: the engine's own.")
     sandbox_first_uid: int = Field(
-        30000, ge=1000, description="Start of 7,500 × 4 user ids, one set for each room. Debian reserves 30000-59999."
+        30000,
+        ge=1000,
+        description="Start of 30,000 user ids, four for each room. Debian reserves 30000-59999.",
     )
     base_image: str = Field(
         "python:3.11-slim-bookworm",

@@ -1,0 +1,417 @@
+"""A room seen from outside: says to the warden what to run, and turns what comes back into Executions.
+
+Knows nothing of containers: it is given the warden's stream, a way to start a second program, and a way to ask how
+the container ended. Whatever the stream says is a claim of a machine that a candidate's program had to itself, so
+every length is bounded here again.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from sandbox import Answer, Ending, Execution, Limits, Probe, SandboxMisused, SandboxUnavailable
+from sandbox.wire import Closed, Stalled, Stream
+
+GRACE: Final = 2.0  # seconds beyond a program's own before the room itself is ended; the warden's clock comes first
+SETTLING: Final = 30.0  # seconds for what no program of the candidate can slow down: starting, taking files
+COLLECTING: Final = 10.0
+PIECE: Final = 1 << 16
+LONGEST_FRAME: Final = 1 << 17
+LONGEST_LINE: Final = 1 << 20
+BLOCK: Final = 4096
+READY: Final = b"ready"
+
+# The first line says that the engine could start the probe: its own complaint would come on the same stream.
+PROBE: Final = """
+import sys
+print("ready", flush=True)
+exec(compile(sys.argv.pop(1), "probe", "exec"))
+"""
+
+REASONS: Final = {
+    "": Ending.EXITED,
+    "time": Ending.TIMED_OUT,
+    "output": Ending.TOO_MUCH_OUTPUT,
+    "sockets": Ending.OUT_OF_MEMORY,  # their buffers are memory that the kernel may not count
+    "stopped": Ending.STOPPED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Demise:
+    """How a container ended that ended before it was told to."""
+
+    ending: Ending
+    memory_exceeded: bool = False
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known so far of one program. Output and files are kept up to their limits, and counted beyond."""
+
+    output_left: int
+    files_left: int
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+    files: dict[str, bytearray] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    started: float | None = None
+    ended: float | None = None
+    why: str = ""
+    code: int = 0
+    cpu_seconds: float | None = None
+    kills: int = 0
+    failure: str = ""
+    open_file: str = ""
+
+    def execution(self) -> Execution:
+        ending, code = REASONS.get(self.why, Ending.EXITED), None
+        if self.failure:
+            ending = Ending.NOT_STARTED
+        elif ending is Ending.EXITED:
+            code = self.code if self.code >= 0 else 128 - self.code
+            # 137 alone proves nothing: a program may kill itself. The cgroup counts what the kernel killed.
+            if code == 137 and self.kills:
+                ending, code = Ending.OUT_OF_MEMORY, None
+        return self._as(ending, code, bool(self.kills) or ending is Ending.OUT_OF_MEMORY)
+
+    def cut_off(self, demise: Demise) -> Execution:
+        return self._as(demise.ending, None, demise.memory_exceeded or bool(self.kills))
+
+    def _as(self, ending: Ending, code: int | None, memory_exceeded: bool) -> Execution:
+        seconds = 0.0
+        if self.started is not None:
+            seconds = (self.ended or time.monotonic()) - self.started
+        return Execution(
+            ending=ending,
+            exit_code=code,
+            stdout=bytes(self.stdout),
+            stderr=bytes(self.stderr) or self.failure.encode(),
+            seconds=seconds,
+            cpu_seconds=self.cpu_seconds,
+            memory_exceeded=memory_exceeded,
+            files={name: bytes(content) for name, content in self.files.items()},
+            refused=dict(self.refused),
+        )
+
+
+class AttachedRoom:
+    """The Room of every sandbox whose warden can be reached through a stream."""
+
+    def __init__(
+        self,
+        warden: Stream,
+        limits: Limits,
+        lifetime: float,
+        *,
+        enter: Callable[[Sequence[str]], Stream],
+        end: Callable[[], None],
+        autopsy: Callable[[], Demise],
+        starved: Callable[[], bool],
+    ) -> None:
+        self._warden = warden
+        self._limits = limits
+        self._ends = time.monotonic() + lifetime
+        self._enter = enter
+        self._end = end
+        self._autopsy = autopsy
+        self._starved = starved
+        self._demise: Demise | None = None
+        self._served: Record | None = None
+
+    # what a caller sees
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        collect: Sequence[str] = (),
+        seconds: float | None = None,
+    ) -> Execution:
+        self._must_be_idle()
+        seconds = self._limits.seconds if seconds is None else seconds
+        order = self._order(b"R", command, stdin, collect, seconds)
+        record = self._record()
+        if self._demise is not None:
+            return record.cut_off(self._demise)
+        try:
+            self._say_all(order)
+            self._follow(record, {b"s"}, SETTLING)
+            self._follow(record, {b"e"}, seconds + GRACE)
+            self._follow(record, {b"z"}, COLLECTING)
+        except Stalled:
+            return record.cut_off(self._take_down())
+        except Closed:
+            return record.cut_off(self._find_demise())
+        return record.execution()
+
+    def serve(self, command: Sequence[str]) -> None:
+        self._must_be_idle()
+        order = self._order(b"S", command, b"", (), 0)
+        self._served = self._record()
+        if self._demise is not None:
+            return
+        try:
+            self._say_all(order)
+            self._follow(self._served, {b"b"}, SETTLING)
+        except Stalled:
+            self._take_down()
+        except Closed:
+            self._find_demise()
+
+    def stop(self) -> Execution:
+        if self._served is None:
+            raise SandboxMisused("stop: nothing is served in this room")
+        record, self._served = self._served, None
+        if self._demise is not None:
+            return record.cut_off(self._demise)
+        try:
+            self._say(b"X")
+            self._follow(record, {b"z"}, COLLECTING)
+        except Stalled:
+            return record.cut_off(self._take_down())
+        except Closed:
+            return record.cut_off(self._find_demise())
+        return record.execution()
+
+    @contextmanager
+    def probe(self, program: str, *arguments: str) -> Iterator[Probe]:
+        for word in (program, *arguments):
+            _must_be_a_word("probe", word)
+        probe = AttachedProbe(self._limits.output_kb << 10)
+        try:
+            if self._demise is None:
+                probe.begin(self._enter(("python3", "-I", "-c", PROBE, program, *arguments)), self._starved)
+        except Closed:
+            self._find_demise()
+        try:
+            yield probe
+        finally:
+            probe.close()
+
+    # what the sandbox that opened the room needs
+
+    def take(self, files: Mapping[str, bytes]) -> None:
+        """Send files in. Only before the first program: nothing of ours is written where a program has been."""
+        check_names(files)
+        check_size(files, self._limits.disk_mb)
+        try:
+            for name, content in files.items():
+                self._say(b"F", name.encode())
+                for start in range(0, len(content), PIECE):
+                    self._say(b"A", content[start : start + PIECE])
+        except (Stalled, Closed) as error:
+            raise SandboxUnavailable(f"files: the room did not take them: {self._words()}") from error
+
+    # the conversation with the warden
+
+    def _order(
+        self, kind: bytes, command: Sequence[str], stdin: bytes, collect: Sequence[str], seconds: float
+    ) -> list[tuple[bytes, bytes]]:
+        if isinstance(command, str) or not command or not command[0]:
+            raise SandboxMisused(f"command: {command!r}: a list of words is needed, the program first")
+        for word in command:
+            _must_be_a_word("command", word)
+        for name in collect:
+            check_name("collect", name)
+        if len(stdin) > self._limits.disk_mb << 20:
+            raise SandboxMisused(f"stdin: {len(stdin)} bytes: more than disk_mb = {self._limits.disk_mb}")
+        head = (f"{seconds:.3f}", str(self._limits.output_kb << 10), str(self._limits.disk_mb << 20))
+        fields = (*head, str(len(collect)), *collect, *command)
+        order = b"\0".join(field.encode("utf-8", "surrogateescape") for field in fields)
+        if len(order) > LONGEST_FRAME:
+            raise SandboxMisused("command: the words are longer than 128 kB together")
+        pieces = [(b"I", stdin[start : start + PIECE]) for start in range(0, len(stdin), PIECE)]
+        return [*pieces, (kind, order)]
+
+    def _say_all(self, order: list[tuple[bytes, bytes]]) -> None:
+        for kind, payload in order:
+            self._say(kind, payload)
+
+    def _say(self, kind: bytes, payload: bytes = b"") -> None:
+        self._warden.write(kind + len(payload).to_bytes(4, "big") + payload, self._by(SETTLING))
+
+    def _follow(self, record: Record, until: set[bytes], patience: float) -> None:
+        """Read what the warden says until it says one of `until`."""
+        deadline = self._by(patience)
+        while True:
+            head = self._exactly(5, deadline)
+            kind, length = head[:1], int.from_bytes(head[1:], "big")
+            if length > LONGEST_FRAME:
+                raise SandboxUnavailable(f"room: a message of {length} bytes: the warden does not say that")
+            self._note(record, kind, self._exactly(length, deadline))
+            if kind in until:
+                return
+
+    def _note(self, record: Record, kind: bytes, payload: bytes) -> None:
+        if kind in (b"1", b"2"):
+            kept = payload[: record.output_left]
+            record.output_left -= len(kept)
+            (record.stdout if kind == b"1" else record.stderr).extend(kept)
+        elif kind == b"s":
+            record.started = time.monotonic()
+        elif kind == b"b":
+            record.failure = payload.decode(errors="replace")
+        elif kind == b"e":
+            record.ended = time.monotonic()
+            why, code, spent, kills, failure = payload.split(b"\0", 4)
+            record.why, record.code, record.kills = why.decode(), int(code), int(kills)
+            record.cpu_seconds = int(spent) / 1e6 if int(spent) >= 0 else None
+            record.failure = failure.decode(errors="replace")
+        elif kind == b"f":
+            record.open_file = _readable(payload)
+            record.files[record.open_file] = bytearray()
+        elif kind == b"d":
+            kept = payload[: record.files_left]
+            record.files_left -= len(kept)
+            record.files[record.open_file].extend(kept)
+        elif kind == b"n":
+            name, _, why_refused = payload.partition(b"\0")
+            record.refused[_readable(name)] = why_refused.decode(errors="replace")
+        elif kind == b"x":
+            raise SandboxMisused(f"files: {payload.decode(errors='replace')}: the room could not take them")
+        elif kind == b"!":
+            raise SandboxUnavailable(f"room: {payload.decode(errors='replace')}")
+        elif kind != b"z":
+            raise SandboxUnavailable(f"room: {kind!r}: the warden does not say that")
+
+    def _exactly(self, length: int, deadline: float) -> bytes:
+        found = self._rest
+        while len(found) < length:
+            found += self._warden.read(deadline)
+        self._rest = found[length:]
+        return found[:length]
+
+    _rest = b""  # of the last piece read, at most Stream.MOST_AT_ONCE
+
+    def _by(self, patience: float) -> float:
+        return min(time.monotonic() + patience, self._ends + GRACE)
+
+    def _record(self) -> Record:
+        return Record(self._limits.output_kb << 10, self._limits.disk_mb << 20)
+
+    def _must_be_idle(self) -> None:
+        if self._served is not None:
+            raise SandboxMisused("room: a program is being served: stop it before the next one")
+
+    def _words(self) -> str:
+        return self._warden.stderr.decode(errors="replace").strip() or "it said nothing"
+
+    # when the room itself comes to an end
+
+    def _take_down(self) -> Demise:
+        """The program's time is over and the warden could not say so: end everything, from outside."""
+        self._demise = Demise(Ending.TIMED_OUT)
+        self._end()
+        return self._demise
+
+    def _find_demise(self) -> Demise:
+        if self._warden.stderr:
+            raise SandboxUnavailable(f"room: the warden failed: {self._words()}")
+        self._demise = self._autopsy()
+        return self._demise
+
+
+class AttachedProbe:
+    def __init__(self, longest: int) -> None:
+        self._stream: Stream | None = None
+        self._longest = min(longest, LONGEST_LINE)
+        self._rest = b""
+        self._silence = "the room had ended"
+
+    def begin(self, stream: Stream, starved: Callable[[], bool]) -> None:
+        self._stream, self._silence = stream, ""
+        try:
+            greeting = self._line(stream, time.monotonic() + SETTLING)
+        except (Stalled, Closed):
+            greeting = None
+        if greeting != READY:
+            complaint = (greeting or stream.stderr).decode(errors="replace").strip()
+            if not starved():
+                raise SandboxUnavailable(f"probe: it did not start: {complaint or 'no reason is given'}")
+            self._silence = "the room was out of memory when the probe was to start"
+
+    @property
+    def stderr(self) -> bytes:
+        return self._stream.stderr if self._stream is not None else b""
+
+    def ask(self, question: bytes, *, seconds: float = 5) -> Answer:
+        if b"\n" in question:
+            raise SandboxMisused("probe: a question is one line")
+        started = time.monotonic()
+        line = None
+        if self._stream is not None and not self._silence:
+            try:
+                self._stream.write(question + b"\n", started + seconds)
+                line = self._line(self._stream, started + seconds)
+            except Stalled:
+                self._silence = f"no answer in {seconds:g} s"
+            except Closed:
+                self._silence = "the probe ended"
+        return Answer(line, time.monotonic() - started, self._silence)
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _line(self, stream: Stream, deadline: float) -> bytes | None:
+        pieces, size, piece = [], 0, self._rest
+        while b"\n" not in piece:
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._longest:
+                self._silence = f"an answer longer than {self._longest} bytes"
+                return None
+            piece = stream.read(deadline)
+        last, _, self._rest = piece.partition(b"\n")
+        return b"".join([*pieces, last])
+
+
+# names and sizes, checked before a container exists
+
+
+def check_names(files: Mapping[str, bytes]) -> None:
+    """Every name is below /box, and none is a folder of another."""
+    for name in files:
+        check_name("files", name)
+        if name == ".":
+            raise SandboxMisused("files: '.': a file needs a name")
+    for name in files:
+        parts = name.split("/")
+        for depth in range(1, len(parts)):
+            if "/".join(parts[:depth]) in files:
+                raise SandboxMisused(f"files: {name!r}: {'/'.join(parts[:depth])!r} is a file, not a folder")
+
+
+def check_name(what: str, name: str) -> None:
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError:
+        raise SandboxMisused(f"{what}: {name!r}: the name is not valid Unicode") from None
+    parts = name.split("/")
+    if "\0" in name or name.startswith("/") or ".." in parts or "" in parts or ("." in parts and name != "."):
+        raise SandboxMisused(f"{what}: {name!r}: a name must be relative and must not contain '..', '.' or '//'")
+    if len(encoded) > 4000 or any(len(part.encode()) > 255 for part in parts):
+        raise SandboxMisused(f"{what}: {name[:60]!r}...: the name is too long: 255 bytes a part, 4,000 in all")
+
+
+def check_size(files: Mapping[str, bytes], disk_mb: int) -> None:
+    blocks = sum(-(-len(content) // BLOCK) for content in files.values())
+    if blocks * BLOCK > disk_mb << 20:
+        raise SandboxMisused(
+            f"files: {blocks * BLOCK / 2**20:.1f} MB on disk: more than disk_mb = {disk_mb}: "
+            "raise the limit, or leave some out"
+        )
+
+
+def _must_be_a_word(what: str, word: str) -> None:
+    if "\0" in word:
+        raise SandboxMisused(f"{what}: {word[:60]!r}: a word cannot contain a NUL character")
+
+
+def _readable(name: bytes) -> str:
+    """A name that a program chose, as text that can be stored and encoded again."""
+    return name.decode("utf-8", "backslashreplace")
