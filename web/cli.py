@@ -1,0 +1,192 @@
+"""The command line: `assay`. It builds the settings, puts the parts together, and turns errors into sentences.
+
+Exit codes: 0 well; 1 what was examined is bad; 2 wrong usage; 3 our own fault. What a command was asked for goes
+to standard output, everything else to standard error.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final
+
+import click
+from pydantic import AliasChoices, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsError
+
+from sandbox import SandboxMisused, SandboxUnavailable, images
+from sandbox.docker import Engine
+from sandbox.settings import SandboxSettings
+from web import __version__
+from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
+from web.server import PortalUnavailable, serve
+from web.settings import PROJECT, PortalSettings
+
+WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
+
+# What each process reads, for `assay settings` and for the test that compares it with the manual.
+SETTINGS: Final[dict[str, type[BaseSettings]]] = {"portal": PortalSettings, "sandbox": SandboxSettings}
+
+NO_INSTALL_HELP: Final = "Install and start nothing on this machine: print the commands that would, and stop."
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="assay %(version)s")
+def assay() -> None:
+    """Screen AI engineers by real work.
+
+    \b
+    ./assay up             install what is missing, then serve the portal on this machine
+    ./assay test           install what the tests need, then run all of them
+    ./assay test -k up     arguments after `test` are pytest's
+    ./assay settings       what this installation is configured to do
+    """
+
+
+# Where the other packages' commands join: assay.add_command(...), in the order in which they should be listed.
+
+
+@assay.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the portal; 0 takes a free one.")
+@click.option("--no-install", is_flag=True, help=NO_INSTALL_HELP)
+def up(port: int | None, no_install: bool) -> None:
+    """Run everything on this machine, until Ctrl-C.
+
+    Installs Docker Engine if there is none (Debian and Ubuntu, with apt), builds the sandbox images, proves the
+    sandbox's limits, and prints the portal's address.
+    """
+    portal = PortalSettings() if port is None else PortalSettings(port=port)
+    sandbox = SandboxSettings()
+    make_ready(sandbox, for_tests=False, may_install=not no_install)
+    # The doctor's place: a sandbox that does not hold must not be served silently.
+    serve(portal, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
+
+
+@assay.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the portal; 0 takes a free one.")
+def web(port: int | None) -> None:
+    """Serve the portal alone. It needs no Docker."""
+    serve(PortalSettings() if port is None else PortalSettings(port=port))
+
+
+@assay.command(context_settings={"ignore_unknown_options": True})
+@click.option("--no-install", is_flag=True, help=NO_INSTALL_HELP)
+@click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
+def test(no_install: bool, pytest_arguments: tuple[str, ...]) -> int:
+    """Run the tests, with everything that they need.
+
+    \b
+    ./assay test                                 all of them; none may be skipped
+    ./assay test tests/web -x                    pytest's arguments; paths are seen from the project's folder
+    ./assay test -m "not docker and not browser"
+    ./assay test -- --help                       pytest's own help
+    """
+    make_ready(SandboxSettings(), for_tests=True, may_install=not no_install)
+    sys.stdout.flush()
+    return verdict_of_pytest(run_pytest(pytest_arguments))
+
+
+@assay.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def settings(as_json: bool) -> None:
+    """Print what each process is configured with; secrets are masked.
+
+    Values come from the environment, then from the file .env in the project's folder, then from defaults.
+    """
+    seen = {process: shown(kind()) for process, kind in SETTINGS.items()}
+    if as_json:
+        click.echo(json.dumps(seen, indent=2))
+        return
+    for process, kind in SETTINGS.items():
+        click.echo(process)
+        for name, field in kind.model_fields.items():
+            click.echo(f"  {variable(kind, name)}={seen[process][name]}")
+            click.echo(f"      {field.description}")
+
+
+def make_ready(sandbox: SandboxSettings, *, for_tests: bool, may_install: bool) -> None:
+    """What every process on this machine stands on: programs, a Docker engine, the sandbox's images."""
+    prepare(sandbox, FOR_TEST if for_tests else FOR_UP, may_install=may_install)
+    images.ensure(Engine(sandbox), sandbox, lambda line: click.echo(f"assay: {line}", err=True))
+
+
+def run_pytest(arguments: Sequence[str]) -> int:
+    """Run pytest from the project's folder; it gets our signals and has the last word."""
+    running = subprocess.Popen([sys.executable, "-P", "-m", "pytest", "--no-skips", *arguments], cwd=PROJECT)
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        running.send_signal(number)
+
+    kept = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        while True:
+            # Ctrl-C reached pytest as well, which now takes its fixtures down and prints its summary.
+            with suppress(KeyboardInterrupt):
+                return running.wait()
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+
+
+def verdict_of_pytest(status: int) -> int:
+    """pytest's 2 is an interruption: Ctrl-C, or a test file that cannot be imported. 5 is an empty selection."""
+    return {0: WELL, 1: BAD, 2: BAD, 4: MISUSED, 5: MISUSED}.get(status, OUR_FAULT)
+
+
+def variable(kind: type[BaseSettings], name: str) -> str:
+    """The name under which the environment sets a field."""
+    return variables(kind, name)[0]
+
+
+def variables(kind: type[BaseSettings], name: str) -> list[str]:
+    field: FieldInfo = kind.model_fields[name]
+    if isinstance(field.validation_alias, AliasChoices):
+        return [str(choice) for choice in field.validation_alias.choices]
+    if field.validation_alias is not None:
+        return [str(field.validation_alias)]
+    return [f"{kind.model_config.get('env_prefix', '')}{name}".upper()]
+
+
+def shown(values: BaseSettings) -> dict[str, Any]:
+    """Values as text or numbers. Fields of type SecretStr mask themselves; a URL may hold a password too."""
+    return {
+        name: re.sub(r"(://[^/@:]*:)[^/@]+@", r"\1**********@", value) if isinstance(value, str) else value
+        for name, value in values.model_dump(mode="json").items()
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    sys.exit(status_of(arguments))
+
+
+def status_of(arguments: Sequence[str] | None) -> int:
+    """The one place where errors become sentences and exit codes."""
+    try:
+        status = assay.main(arguments, prog_name="assay", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return MISUSED
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            name = str(fault["loc"][0]) if fault["loc"] else error.title
+            kind = next((kind for kind in SETTINGS.values() if kind.__name__ == error.title), None)
+            known = variable(kind, name) if kind is not None and name in kind.model_fields else name
+            click.echo(f"assay: settings: {known}: {fault['msg']}", err=True)
+        return MISUSED
+    except (SandboxMisused, SettingsError) as error:
+        click.echo(f"assay: {error}", err=True)
+        return MISUSED
+    except (SandboxUnavailable, MachineUnready, PortalUnavailable) as error:
+        click.echo(f"assay: {error}", err=True)
+        return OUR_FAULT
+    return status if isinstance(status, int) else WELL
+
+
+if __name__ == "__main__":
+    main()
