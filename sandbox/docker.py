@@ -58,6 +58,10 @@ class Engine:
         with self._failing_as("version"):
             return dict(self.api.version())
 
+    def info(self) -> dict[str, Any]:
+        with self._failing_as("info"):
+            return dict(self.api.info())
+
     def image_id(self, reference: str) -> str | None:
         """The sha256 id of an image that this engine already has; it is never pulled."""
         with self._failing_as("inspect image"):
