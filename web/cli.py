@@ -19,7 +19,9 @@ from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsError
 
-from sandbox import SandboxMisused, SandboxUnavailable, images
+import sandbox.cli
+from benchmarks.cli import bench
+from sandbox import SandboxMisused, SandboxUnavailable, doctor, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from web import __version__
@@ -48,7 +50,8 @@ def assay() -> None:
     """
 
 
-# Where the other packages' commands join: assay.add_command(...), in the order in which they should be listed.
+for command in (sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images, bench):
+    assay.add_command(command)
 
 
 @assay.command()
@@ -61,9 +64,9 @@ def up(port: int | None, no_install: bool) -> None:
     sandbox's limits, and prints the portal's address.
     """
     portal = PortalSettings() if port is None else PortalSettings(port=port)
-    sandbox = SandboxSettings()
-    make_ready(sandbox, for_tests=False, may_install=not no_install)
-    # The doctor's place: a sandbox that does not hold must not be served silently.
+    rooms = SandboxSettings()
+    make_ready(rooms, for_tests=False, may_install=not no_install)
+    examine(rooms)
     serve(portal, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
 
 
@@ -109,10 +112,22 @@ def settings(as_json: bool) -> None:
             click.echo(f"      {field.description}")
 
 
-def make_ready(sandbox: SandboxSettings, *, for_tests: bool, may_install: bool) -> None:
+def make_ready(rooms: SandboxSettings, *, for_tests: bool, may_install: bool) -> None:
     """What every process on this machine stands on: programs, a Docker engine, the sandbox's images."""
-    prepare(sandbox, FOR_TEST if for_tests else FOR_UP, may_install=may_install)
-    images.ensure(Engine(sandbox), sandbox, lambda line: click.echo(f"assay: {line}", err=True))
+    prepare(rooms, FOR_TEST if for_tests else FOR_UP, may_install=may_install)
+    images.ensure(Engine(rooms), rooms, lambda line: click.echo(f"assay: {line}", err=True))
+
+
+def examine(rooms: SandboxSettings) -> None:
+    """Let the doctor prove the sandbox; a host where a limit does not hold is not served from."""
+    click.echo("assay: examining the sandbox, about ten seconds", err=True)
+    report = doctor.examine(rooms)
+    red = [f"\n    {check.name}: {check.found}: {check.advice}" for check in report.checks if not check.ok]
+    if red:
+        raise SandboxUnavailable(f"this host does not keep the sandbox's promise:{''.join(red)}")
+    notes = sum(bool(check.advice) for check in report.checks)
+    told = f", {notes} with advice: see `assay doctor`" if notes else ""
+    click.echo(f"assay: the sandbox keeps its promise: {len(report.checks)} checks{told}", err=True)
 
 
 def run_pytest(arguments: Sequence[str]) -> int:
