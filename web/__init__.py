@@ -6,6 +6,7 @@ from typing import Final
 from flask import Flask, Response, abort, jsonify, render_template, request
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from web.pages import pages
 from web.settings import PortalSettings
@@ -47,7 +48,6 @@ SECURITY_HEADERS: Final = {
             "publickey-credentials-get",
             "screen-wake-lock",
             "usb",
-            "web-share",
             "xr-spatial-tracking",
         )
     ),
@@ -72,22 +72,22 @@ def create_app(settings: PortalSettings) -> Flask:
     app.config.update(VERSION=__version__, MAX_CONTENT_LENGTH=settings.web_request_kb * 1024)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    # Otherwise "//example.org" is answered by a redirect that is built from the client's own Host header.
-    app.url_map.merge_slashes = False
 
     static = StaticFiles(Path(app.root_path) / "static")
     app.jinja_env.globals.update(static=static.address, version=__version__)
     app.add_url_rule("/static/<name>", "static", static.answer)
     app.register_blueprint(pages)
 
-    app.before_request(_refuse_large_body)
+    app.before_request(_refuse)
     app.register_error_handler(HTTPException, _error_page)
     app.after_request(_complete)
     return app
 
 
-def _refuse_large_body() -> None:
-    """Flask looks at the length when the body is read; an address that reads none would let it all in."""
+def _refuse() -> None:
+    if isinstance(request.routing_exception, RequestRedirect):
+        abort(404)  # a redirect that mends the address would be built from the client's own Host header
+    # Flask looks at the length when a body is read; an address that reads none would take everything.
     limit = request.max_content_length
     if limit is not None and (request.content_length or 0) > limit:
         abort(413)

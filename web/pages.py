@@ -18,8 +18,7 @@ class Stage:
 
     @property
     def length(self) -> str:
-        days, rest = divmod(self.quarters, 4)
-        return f"{days or ''}{('', '¼', '½', '¾')[rest]} day{'s' if self.quarters > 4 else ''}"
+        return {2: "half a day", 3: "three quarters of a day", 4: "one day", 6: "one and a half days"}[self.quarters]
 
 
 FIVE_DAYS: Final = (

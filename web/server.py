@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -28,9 +29,13 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 from web import create_app
 from web.settings import PortalSettings
 
-GRACE_SECONDS: Final = 10  # for requests under way when the portal is told to stop
+ANSWER_SECONDS: Final = 10  # until we give up on our own first request
 QUIET_SECONDS: Final = 30  # that a connection may stay without a byte before the kernel shows it to us
+KILL_SECONDS: Final = 3  # after the grace, until a worker that is still there is killed
 WAITING: Final = 512  # connections that wait for a thread
+
+
+TO_WORKERS: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 class PortalUnavailable(Exception):
@@ -109,7 +114,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
             "workers": self.settings.web_processes,
             "threads": self.settings.web_threads,
             "worker_class": _Worker,
-            "graceful_timeout": GRACE_SECONDS,
+            "graceful_timeout": self.settings.web_grace_seconds + KILL_SECONDS,
             "forwarded_allow_ips": "127.0.0.1,::1",
             "control_socket_disable": True,  # it would sit in the home folder and take commands
             "logger_class": _Log,
@@ -132,6 +137,15 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
         self._announce: Callable[[], None] | None = announce
         self._started_by_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
+    def spawn_worker(self) -> None:
+        """Fork a worker. A signal that arrives before it listens for signals has to wait and not be lost: the
+        worker would not stop, and would be killed in the end."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, TO_WORKERS)
+        try:
+            super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_WORKERS)
+
     def spawn_workers(self) -> None:
         super().spawn_workers()
         if self._announce and self._answers():
@@ -139,7 +153,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
             self._announce = None
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(*self._address, timeout=GRACE_SECONDS)
+        connection = http.client.HTTPConnection(*self._address, timeout=ANSWER_SECONDS)
         try:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == 200
@@ -155,7 +169,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Ends a request that takes too long.
+    """Answers requests, and ends those that take too long.
 
     gunicorn watches over the process and not over its threads: as many clients as there are threads, each
     sending half a request or reading an answer byte by byte, would keep everyone else out for ever.
@@ -163,7 +177,17 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         self._since: dict[Any, float] = {}
+        self.cfg.set("graceful_timeout", self.app.settings.web_grace_seconds)  # in this process, and not in its parent
         super().init_process()
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_WORKERS)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """Ctrl-C reaches a worker twice, from the terminal and from the arbiter. gunicorn's own way takes a lock
+        here, in which a second signal finds itself waiting for the first."""
+        self.handle_exit(sig, frame)
 
     def handle(self, conn: Any) -> Any:
         self._since[conn] = time.monotonic()

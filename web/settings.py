@@ -9,9 +9,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 class PortalSettings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
 
     host: str = Field(
         "127.0.0.1",
@@ -23,6 +21,9 @@ class PortalSettings(BaseSettings):
     web_threads: int = Field(8, ge=1, le=256, description="Requests that one process answers at a time.")
     web_request_seconds: float = Field(
         30, gt=0, description="Seconds that one request may take, until the last byte of its answer."
+    )
+    web_grace_seconds: int = Field(
+        10, ge=1, description="Seconds that requests under way get when the portal is told to stop."
     )
     web_request_kb: int = Field(256, ge=1, description="Kilobytes that the body of one request may hold.")
     web_access_log: bool = Field(False, description="Write one line for each request to standard output.")
