@@ -3,8 +3,8 @@
     ensure(engine, settings, print)    build whatever is missing or out of date
     pinned(settings, "python")         the id of the image that a room is made from
 
-Each folder here with a Dockerfile is one image. It is built without network from files that lie here, from
-wheels that were downloaded before by hash, and from `sandbox/inside`, the programs of ours that run in a room.
+Each folder here with a Dockerfile is one image. It is built without network from the files in that folder, from
+wheels that were downloaded before, by hash, and from `sandbox/inside`, the programs of ours that run in a room.
 """
 
 import fcntl
@@ -17,29 +17,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Final
+from typing import IO, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from sandbox import SandboxUnavailable
+from sandbox.docker import Engine
 from sandbox.images import debian, programs, wheels
 from sandbox.settings import SandboxSettings
 
-if TYPE_CHECKING:  # sandbox.docker asks this package which image to run
-    from sandbox.docker import Engine
-
 __all__ = ["build", "ensure", "names", "pinned"]
 
-FORMAT: Final = 1  # raised when an image must be built again although none of its files changed
+FORMAT: Final = 1  # raised when images must be built again although no file of theirs changed
 RECIPES: Final = Path(__file__).resolve().parent
 INSIDE: Final = RECIPES.parent / "inside"
-LABEL: Final = "assay.image"
+
+# What an image says of itself, so that it is known again when the record is lost.
+NAME: Final = "assay.image"
+INPUTS: Final = "assay.inputs"
+BASE: Final = "assay.base-id"
+BUILT: Final = "assay.built"
+STAGE: Final = "assay.stage"  # in the Dockerfiles: what the engine keeps to make the next build faster
 
 Progress = Callable[[str], None]
 
 
 class Built(BaseModel):
-    """One image, as the record remembers it."""
+    """One image, as the record knows it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,50 +62,55 @@ def names() -> list[str]:
 
 
 def pinned(settings: SandboxSettings, name: str) -> str:
-    """The id of an image that was built from the files that are here now."""
+    """The id of the image that was built from the files that are here now. Does not ask the engine."""
     inputs = digest(sources(name), settings.base_image)
-    built = _recorded(settings).get(name)
+    built = _recorded(settings.state).get(name)
     if built is None:
-        raise SandboxUnavailable(f"sandbox image: {name}: not built yet. Run: assay images build")
+        raise SandboxUnavailable(f"sandbox image: {name}: not built yet; run: assay images build")
     if built.inputs != inputs:
-        raise SandboxUnavailable(f"sandbox image: {name}: out of date. Run: assay images build")
+        raise SandboxUnavailable(f"sandbox image: {name}: older than its files; run: assay images build")
     return built.id
 
 
-def ensure(engine: "Engine", settings: SandboxSettings, progress: Progress) -> dict[str, str]:
-    """Build what is missing or out of date and nothing else; the ids of all images by name."""
+def ensure(engine: Engine, settings: SandboxSettings, progress: Progress) -> dict[str, str]:
+    """Build what is missing or out of date and nothing else. Returns the ids of all images by name."""
     return build(engine, settings, names(), force=False, progress=progress)
 
 
 def build(
-    engine: "Engine", settings: SandboxSettings, wanted: Sequence[str], *, force: bool, progress: Progress
+    engine: Engine, settings: SandboxSettings, wanted: Sequence[str], *, force: bool, progress: Progress
 ) -> dict[str, str]:
-    """Build the images `wanted`, with `force` also those that are up to date, on the newest Debian packages."""
-    inputs = {name: digest(sources(name), settings.base_image) for name in wanted}
-    if not force and (found := _current(engine, settings, inputs)).keys() == inputs.keys():
+    """Build the images `wanted`. With `force` also those that are up to date, on the newest Debian packages."""
+    content = {name: sources(name) for name in wanted}
+    inputs = {name: digest(files, settings.base_image) for name, files in content.items()}
+    found = {} if force else _up_to_date(engine, settings.state, inputs)
+    if found.keys() == inputs.keys():
         return found
     try:
         settings.state.mkdir(parents=True, exist_ok=True)
         with _alone(settings.state, progress):
-            found = {} if force else _current(engine, settings, inputs) or {}
+            found = {} if force else _up_to_date(engine, settings.state, inputs)
             for name in inputs.keys() - found.keys():
-                built = None if force else _labelled(engine, name, inputs[name])
-                built = built or _build(engine, settings, name, inputs[name], fresh=force, progress=progress)
-                _remember(settings, name, built)
+                built = None if force else _known_to_engine(engine, name, inputs[name])
+                if built is None:
+                    built = _build(engine, settings, name, content[name], fresh=force, progress=progress)
+                superseded = _remember(settings.state, name, built)
+                if superseded and superseded.id != built.id:
+                    engine.remove_image(superseded.id)
                 found[name] = built.id
-            _remove_superseded(engine, settings)
     except OSError as error:
         raise SandboxUnavailable(f"sandbox images: {settings.state}: {programs.with_advice(str(error))}") from error
     return found
 
 
 def sources(name: str) -> dict[str, bytes]:
-    """What an image is built from besides wheels: names in the build's context, and content."""
+    """What an image is built from besides the wheels: names in the build's context, and content."""
     if name not in names():
         raise SandboxUnavailable(f"sandbox image: {name}: there is no such image; there are: {', '.join(names())}")
-    files = [RECIPES / name / part for part in ("Dockerfile", "prune.sh", "requirements.lock")]
+    folder = RECIPES / name
+    files = [folder / "Dockerfile", folder / "requirements.lock", *folder.glob("*.sh")]
     content = {file.name: file.read_bytes() for file in files}
-    return content | {f"inside/{file.name}": file.read_bytes() for file in sorted(INSIDE.glob("*.py"))}
+    return content | {f"inside/{file.name}": file.read_bytes() for file in INSIDE.glob("*.py")}
 
 
 def digest(content: Mapping[str, bytes], base_image: str) -> str:
@@ -112,8 +121,8 @@ def digest(content: Mapping[str, bytes], base_image: str) -> str:
     return total.hexdigest()
 
 
-def _current(engine: "Engine", settings: SandboxSettings, inputs: Mapping[str, str]) -> dict[str, str]:
-    recorded = _recorded(settings)
+def _up_to_date(engine: Engine, state: Path, inputs: Mapping[str, str]) -> dict[str, str]:
+    recorded = _recorded(state)
     return {
         name: recorded[name].id
         for name, wanted in inputs.items()
@@ -121,45 +130,61 @@ def _current(engine: "Engine", settings: SandboxSettings, inputs: Mapping[str, s
     }
 
 
-def _labelled(engine: "Engine", name: str, inputs: str) -> Built | None:
-    """An image of the engine that says of itself that it was built from `inputs`: the record was lost."""
-    for image_id, labels in engine.images(LABEL).items():
-        if labels.get(LABEL) == name and labels.get("assay.inputs") == inputs:
-            return Built(id=image_id, inputs=inputs, base=labels["assay.base-id"], built=labels["assay.built"])
-    return None
+def _known_to_engine(engine: Engine, name: str, inputs: str) -> Built | None:
+    """The image that says of itself that it was built from `inputs`: only the record of it was lost."""
+    image_id = engine.image_id(_tag(name, inputs))
+    labels = engine.images(INPUTS).get(image_id or "")  # an image that someone built on ours has inherited them
+    if image_id is None or labels is None or labels[INPUTS] != inputs:
+        return None
+    return Built(id=image_id, inputs=inputs, base=labels.get(BASE, ""), built=labels.get(BUILT, ""))
+
+
+def _tag(name: str, inputs: str) -> str:
+    return f"assay/{name}:{inputs[:12]}"
 
 
 def _build(
-    engine: "Engine", settings: SandboxSettings, name: str, inputs: str, *, fresh: bool, progress: Progress
+    engine: Engine,
+    settings: SandboxSettings,
+    name: str,
+    content: Mapping[str, bytes],
+    *,
+    fresh: bool,
+    progress: Progress,
 ) -> Built:
-    content = sources(name)
     base = _start(engine, settings, fresh=fresh, progress=progress)
-    packages = wheels.fetched(
-        content["requirements.lock"], str(engine.version()["Arch"]), settings.state, progress
-    )
-    progress(f"Building the image {name}, about a minute")
+    architecture = str(engine.version()["Arch"])
+    packages = wheels.fetched(content["requirements.lock"], architecture, settings.state, progress)
+
+    inputs = digest(content, settings.base_image)
     built = datetime.now(UTC).isoformat(timespec="seconds")
-    stage = digest({file: text for file, text in content.items() if not file.startswith("inside/")}, base)
+    without_ours = {file: text for file, text in content.items() if not file.startswith("inside/")}
+    stage = f"{name}-{digest(without_ours, base)[:12]}"
+    progress(f"Building the image {name}, about a minute")
+    if fresh:
+        _remove_leftovers(engine, name, base, stage="")
     last_lines: deque[str] = deque(maxlen=programs.LINES_SHOWN)
     with tempfile.TemporaryFile(dir=settings.state) as context:
         _pack(context, content, packages)
         try:
             image_id = engine.build(
                 context,
-                tag=f"assay/{name}:{inputs[:12]}",
-                arguments={"BASE_IMAGE": base, "STAGE": f"{name}-{stage[:12]}"},
-                labels={LABEL: name, "assay.inputs": inputs, "assay.base-id": base, "assay.built": built},
+                tag=_tag(name, inputs),
+                arguments={"BASE_IMAGE": base, "STAGE": stage},
+                labels={NAME: name, INPUTS: inputs, BASE: base, BUILT: built},
                 fresh=fresh,
                 progress=last_lines.append,
             )
         except SandboxUnavailable as error:
-            raise SandboxUnavailable(programs.with_advice("\n".join([*last_lines, str(error)]))) from error
+            said = programs.with_advice("\n".join(last_lines))
+            raise SandboxUnavailable(f"{error}\n{said}") from error
+    _remove_leftovers(engine, name, base, stage)
     progress(f"Built the image {name}")
     return Built(id=image_id, inputs=inputs, base=base, built=built)
 
 
-def _start(engine: "Engine", settings: SandboxSettings, *, fresh: bool, progress: Progress) -> str:
-    """The id of the image that images start from: here already, from the registry, or made here."""
+def _start(engine: Engine, settings: SandboxSettings, *, fresh: bool, progress: Progress) -> str:
+    """The id of the image to build on: it is here already, comes from the registry, or is made here."""
     reference = settings.base_image
     if fresh or not engine.image_id(reference):
         progress(f"Asking the registry for {reference}")
@@ -167,9 +192,19 @@ def _start(engine: "Engine", settings: SandboxSettings, *, fresh: bool, progress
     return engine.image_id(reference) or debian.ensured(engine, settings.state, fresh=fresh, progress=progress)
 
 
+def _remove_leftovers(engine: Engine, name: str, base: str, stage: str) -> None:
+    """Remove what earlier builds left to make later ones faster, and cannot any more."""
+    for image_id, labels in engine.images(STAGE).items():
+        if labels[STAGE].startswith(f"{name}-") and labels[STAGE] != stage:
+            engine.remove_image(image_id)
+    for image_id in engine.images(debian.LABEL):
+        if image_id not in (base, engine.image_id(debian.TAG)):
+            engine.remove_image(image_id)
+
+
 def _pack(context: IO[bytes], content: Mapping[str, bytes], packages: Path) -> None:
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, text in content.items():
+        for name, text in sorted(content.items()):
             tar.addfile(_member(name, len(text)), io.BytesIO(text))
         for wheel in sorted(packages.iterdir()):
             with wheel.open("rb") as file:
@@ -178,39 +213,33 @@ def _pack(context: IO[bytes], content: Mapping[str, bytes], packages: Path) -> N
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)  # owner root, no date: the same content is always the same layer
+    member = tarfile.TarInfo(name)  # owned by root and without a date: whoever builds, it is the same
     member.size = size
     member.mode = 0o644
     return member
 
 
-def _remove_superseded(engine: "Engine", settings: SandboxSettings) -> None:
-    """Remove our images that nothing uses any more."""
-    kept = {built.id for built in _recorded(settings).values()}
-    for image_id in engine.images(LABEL):
-        if image_id not in kept:
-            engine.remove_image(image_id)
-
-
-def _recorded(settings: SandboxSettings) -> dict[str, Built]:
-    """What the record says. A record that is lost or broken says nothing: images know themselves what they are."""
+def _recorded(state: Path) -> dict[str, Built]:
+    """What the record says. A lost or broken one says nothing: the images themselves know what they are."""
     try:
-        return Record.model_validate_json((settings.state / "images.json").read_bytes()).images
+        return Record.model_validate_json((state / "images.json").read_bytes()).images
     except (FileNotFoundError, ValidationError):
         return {}
 
 
-def _remember(settings: SandboxSettings, name: str, built: Built) -> None:
-    record = Record(images=_recorded(settings) | {name: built})
-    partial = settings.state / "images.json.partial"
-    partial.write_text(record.model_dump_json(indent=2) + "\n")
+def _remember(state: Path, name: str, built: Built) -> Built | None:
+    """Write down what was built. Returns what stood there before."""
+    recorded = _recorded(state)
+    partial = state / "images.json.partial"
+    partial.write_text(Record(images=recorded | {name: built}).model_dump_json(indent=2) + "\n")
     partial.chmod(0o644)
-    partial.replace(settings.state / "images.json")
+    partial.replace(state / "images.json")
+    return recorded.get(name)
 
 
 @contextmanager
 def _alone(state: Path, progress: Progress) -> Iterator[None]:
-    """Wait until no other process builds images."""
+    """Hold the lock of those who build, after waiting for whoever does now."""
     with (state / "images.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
