@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -138,17 +137,23 @@ def run_pytest(arguments: Sequence[str]) -> int:
         running.send_signal(number)
 
     kept = signal.signal(signal.SIGTERM, pass_on)
+    interrupted = False
     try:
-        while True:
-            # Ctrl-C reached pytest as well, which now takes its fixtures down and prints its summary.
-            with suppress(KeyboardInterrupt):
-                return running.wait()
+        while running.returncode is None:
+            try:
+                running.wait()
+            except KeyboardInterrupt:
+                # Ctrl-C reached pytest as well, which now takes its fixtures down and prints its summary.
+                interrupted = True
     finally:
         signal.signal(signal.SIGTERM, kept)
+    if interrupted:
+        raise KeyboardInterrupt
+    return running.returncode
 
 
 def verdict_of_pytest(status: int) -> int:
-    """pytest's 2 is an interruption: Ctrl-C, or a test file that cannot be imported. 5 is an empty selection."""
+    """pytest's 2 is a test file that cannot be imported, 5 an empty selection."""
     return {0: WELL, 1: BAD, 2: BAD, 4: MISUSED, 5: MISUSED}.get(status, OUR_FAULT)
 
 

@@ -29,6 +29,7 @@ from sandbox.docker import Engine
 from sandbox.images import debian
 from sandbox.settings import SandboxSettings
 
+OS_RELEASE: Final = Path("/etc/os-release")
 OWN_HOSTS: Final = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")  # where `dockerd` listens unasked
 PID_FILE: Final = Path("/var/run/docker.pid")
 ENGINE_LOG: Final = Path("/var/log/assay-dockerd.log")
@@ -102,8 +103,8 @@ class Facts:
     missing: frozenset[Program]
 
 
-def look(settings: SandboxSettings, wanted: Collection[Program]) -> Facts:
-    release = _release()
+def look(settings: SandboxSettings, wanted: Collection[Program], os_release: Path = OS_RELEASE) -> Facts:
+    release = _release(os_release)
     engine = knock(settings)
     missing = {program for program in wanted if not _is_here(program)}
     if engine is Reach.ANSWERS:
@@ -197,11 +198,12 @@ def _has_base(settings: SandboxSettings) -> bool:
     return engine.pull(settings.base_image)
 
 
-def _release() -> dict[str, str]:
+def _release(path: Path) -> dict[str, str]:
     try:
-        return platform.freedesktop_os_release()
+        lines = [line.partition("=") for line in path.read_text().splitlines()]
     except OSError:
         return {}
+    return {name: value.strip("\"'") for name, equals, value in lines if equals}
 
 
 def _family(release: dict[str, str]) -> str:
@@ -328,10 +330,12 @@ def _start(facts: Facts) -> Step | None:
 # --------------------------------------------------------------------------------------------------------- actions
 
 
-def prepare(settings: SandboxSettings, wanted: Collection[Program], *, may_install: bool) -> None:
+def prepare(
+    settings: SandboxSettings, wanted: Collection[Program], *, may_install: bool, os_release: Path = OS_RELEASE
+) -> None:
     """Bring everything in `wanted` onto this machine, or raise MachineUnready and have changed nothing."""
     done: set[Step] = set()
-    while steps := decide(facts := look(settings, wanted)):
+    while steps := decide(facts := look(settings, wanted, os_release)):
         if not may_install:
             tell(steps, facts)
             raise MachineUnready("nothing was installed or started, as --no-install asks. The commands are above.")
