@@ -61,7 +61,7 @@ def test_axe_finds_nothing(browser: Browser, portal: PortalProcess, scheme: str,
     assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize("width", [320, 360, 390, 600, 768, 1000, 1024, 1280, 1920])
+@pytest.mark.parametrize("width", [320, 360, 390, 600, 768, 1024, 1119, 1120, 1280, 1920])
 def test_no_width_makes_the_page_scroll_sideways(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -84,7 +84,7 @@ def test_text_of_twice_the_size_still_fits(page: Page, width: int) -> None:
     assert cut == []
 
 
-@pytest.mark.parametrize("width", [1280, 1024, 640, 390])
+@pytest.mark.parametrize("width", [1280, 1120, 1024, 640, 390])
 def test_no_step_of_the_picture_covers_another(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     covered = page.evaluate(
