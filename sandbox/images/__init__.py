@@ -194,10 +194,11 @@ def _start(engine: Engine, settings: SandboxSettings, *, fresh: bool, progress: 
 
 def _remove_leftovers(engine: Engine, name: str, base: str, stage: str) -> None:
     """Remove what earlier builds left to make later ones faster, and cannot any more."""
-    for image_id, labels in engine.images(STAGE).items():
+    stages = engine.images(STAGE)
+    for image_id, labels in stages.items():
         if labels[STAGE].startswith(f"{name}-") and labels[STAGE] != stage:
             engine.remove_image(image_id)
-    for image_id in engine.images(debian.LABEL):
+    for image_id in engine.images(debian.LABEL).keys() - stages.keys():  # a stage inherits the label of its base
         if image_id not in (base, engine.image_id(debian.TAG)):
             engine.remove_image(image_id)
 
