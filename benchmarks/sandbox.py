@@ -132,7 +132,7 @@ def _docker_run(sandbox: DockerSandbox) -> list[str]:
         *(f"--security-opt={option}" for option in ("no-new-privileges:true", f"seccomp={SECCOMP}")),
         *("--ipc=private", "--cgroupns=private", f"--hostname={room['Hostname']}", f"--user={room['User']}"),
         *(f"--memory={host['Memory']}", f"--memory-swap={host['MemorySwap']}", f"--cpus={LIMITS.cpus}"),
-        *(f"--pids-limit={host['PidsLimit']}", f"--oom-score-adj={host['OomScoreAdj']}"),
+        f"--pids-limit={host['PidsLimit']}",
         *(f"--ulimit={one['Name']}={one['Soft']}:{one['Hard']}" for one in host["Ulimits"]),
         *(f"--tmpfs={place}:{options}" for place, options in host["Tmpfs"].items()),
         *(f"--sysctl={name}={value}" for name, value in host["Sysctls"].items()),

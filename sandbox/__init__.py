@@ -68,10 +68,16 @@ class Limits:
     cpus: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-                raise SandboxMisused(f"limits: {name}: {value!r} is not between {low} and {high}")
+        for name in self.__slots__:
+            check_range(name, getattr(self, name))
+
+
+def check_range(name: str, value: object) -> None:
+    low, high = RANGES[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise SandboxMisused(f"limits: {name}: {value!r} is not between {low:g} and {high:g}")
+    if name not in FRACTIONS and not isinstance(value, int):
+        raise SandboxMisused(f"limits: {name}: {value!r} is not a whole number")
 
 
 RANGES: Final = {
@@ -81,7 +87,9 @@ RANGES: Final = {
     "output_kb": (1, 65536),
     "disk_mb": (1, 16384),
     "cpus": (0.1, 64),
+    "lifetime": (1, 86400),  # of a room, in seconds
 }
+FRACTIONS: Final = frozenset({"seconds", "cpus", "lifetime"})
 
 
 @dataclass(frozen=True, slots=True)

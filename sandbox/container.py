@@ -108,7 +108,6 @@ class Plan:
             "MemorySwap": memory,  # memory and swap together: no swap
             "NanoCpus": int(limits.cpus * 1e9),
             "PidsLimit": limits.processes + SPARE_PROCESSES,
-            "OomScoreAdj": 500,
             "Ulimits": [
                 _ulimit("nofile", 1024),
                 _ulimit("fsize", limits.disk_mb << 20),

@@ -16,7 +16,7 @@ import requests
 import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from sandbox import Ending, Execution, Limits, Room, SandboxMisused, SandboxUnavailable
+from sandbox import Ending, Execution, Limits, Room, SandboxMisused, SandboxUnavailable, check_range
 from sandbox.container import (
     DEADLINE,
     FENCE,
@@ -227,6 +227,7 @@ ADVICE: Final = {
     "No such image": "the image is not on this engine: run `assay images build`",
     "timed out": "the engine is too slow: is the machine overloaded? ASSAY_DOCKER_TIMEOUT is how long we wait",
 }
+KILLED: Final = 137
 SLOTS: Final = 7500  # rooms of one host at once
 
 
@@ -265,9 +266,11 @@ class DockerSandbox:
         gateways: Mapping[int, Path] = {},
         environment: Mapping[str, str] = {},
     ) -> Iterator[Room]:
+        check_range("lifetime", lifetime)
         check_names(files)
-        check_size(files, limits.disk_mb)
+        check_size("files", [len(content) for content in files.values()], limits)
         _check_gateways(gateways)
+        _check_environment(environment)
         plan = Plan(
             self.image,
             self.seccomp,
@@ -345,7 +348,8 @@ class DockerSandbox:
         """Why a room ended before we ended it. What no program can bring about is our own failure."""
         self.engine.wait(container, self.settings.docker_timeout)
         state = self.engine.state(container)
-        if state.get("OOMKilled"):
+        # The flag is also set when any other process of the room was killed for memory, at any time before.
+        if state.get("OOMKilled") and state.get("ExitCode") == KILLED:
             return Demise(Ending.OUT_OF_MEMORY, memory_exceeded=True)
         if state.get("ExitCode") == LIFETIME_OVER:
             return Demise(Ending.TIMED_OUT)
@@ -363,6 +367,12 @@ def _start_relay(enter: Callable[[Sequence[str], int], Stream], user: int, gatew
         raise SandboxUnavailable(
             f"gateway: the relay did not start: {relay.stderr.decode(errors='replace')}"
         ) from error
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        if not name.isidentifier() or "\0" in value:
+            raise SandboxMisused(f"environment: {name!r}: a name is letters, digits and _, a value has no NUL")
 
 
 def _check_gateways(gateways: Mapping[int, Path]) -> None:

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from sandbox import Answer, Ending, Execution, Limits, Probe, SandboxMisused, SandboxUnavailable
+from sandbox import Answer, Ending, Execution, Limits, Probe, SandboxMisused, SandboxUnavailable, check_range
 from sandbox.wire import Closed, Stalled, Stream
 
 GRACE: Final = 2.0  # seconds beyond a program's own before the room itself is ended; the warden's clock comes first
 SETTLING: Final = 30.0  # seconds for what no program of the candidate can slow down: starting, taking files
-COLLECTING: Final = 10.0
 PIECE: Final = 1 << 16
 LONGEST_FRAME: Final = 1 << 17
 LONGEST_LINE: Final = 1 << 20
@@ -138,12 +137,12 @@ class AttachedRoom:
         if self._demise is not None:
             return record.cut_off(self._demise)
         try:
-            self._say_all(order)
-            self._follow(record, {b"s"}, SETTLING)
-            self._follow(record, {b"e"}, seconds + GRACE)
-            self._follow(record, {b"z"}, COLLECTING)
-        except Stalled:
-            return record.cut_off(self._take_down())
+            self._settle(record, order, b"s")
+            try:
+                self._follow(record, b"e", seconds + GRACE)
+            except Stalled:
+                return record.cut_off(self._take_down())
+            self._settle(record, (), b"z")
         except Closed:
             return record.cut_off(self._find_demise())
         return record.execution()
@@ -155,10 +154,7 @@ class AttachedRoom:
         if self._demise is not None:
             return
         try:
-            self._say_all(order)
-            self._follow(self._served, {b"b"}, SETTLING)
-        except Stalled:
-            self._take_down()
+            self._settle(self._served, order, b"b")
         except Closed:
             self._find_demise()
 
@@ -169,10 +165,7 @@ class AttachedRoom:
         if self._demise is not None:
             return record.cut_off(self._demise)
         try:
-            self._say(b"X")
-            self._follow(record, {b"z"}, COLLECTING)
-        except Stalled:
-            return record.cut_off(self._take_down())
+            self._settle(record, [(b"X", b"")], b"z")
         except Closed:
             return record.cut_off(self._find_demise())
         return record.execution()
@@ -196,8 +189,6 @@ class AttachedRoom:
 
     def take(self, files: Mapping[str, bytes]) -> None:
         """Send files in. Only before the first program: nothing of ours is written where a program has been."""
-        check_names(files)
-        check_size(files, self._limits.disk_mb)
         try:
             for name, content in files.items():
                 self._say(b"F", name.encode())
@@ -217,8 +208,9 @@ class AttachedRoom:
             _must_be_a_word("command", word)
         for name in collect:
             check_name("collect", name)
-        if len(stdin) > self._limits.disk_mb << 20:
-            raise SandboxMisused(f"stdin: {len(stdin)} bytes: more than disk_mb = {self._limits.disk_mb}")
+        if kind == b"R":
+            check_range("seconds", seconds)
+        check_size("stdin", [len(stdin)], self._limits)
         head = (f"{seconds:.3f}", str(self._limits.output_kb << 10), str(self._limits.disk_mb << 20))
         fields = (*head, str(len(collect)), *collect, *command)
         order = b"\0".join(field.encode("utf-8", "surrogateescape") for field in fields)
@@ -227,15 +219,23 @@ class AttachedRoom:
         pieces = [(b"I", stdin[start : start + PIECE]) for start in range(0, len(stdin), PIECE)]
         return [*pieces, (kind, order)]
 
-    def _say_all(self, order: list[tuple[bytes, bytes]]) -> None:
-        for kind, payload in order:
-            self._say(kind, payload)
+    def _settle(self, record: Record, order: Sequence[tuple[bytes, bytes]], until: bytes) -> None:
+        """What no program of the candidate runs meanwhile, so that being late is our own failure."""
+        try:
+            for kind, payload in order:
+                self._say(kind, payload)
+            self._follow(record, until, SETTLING)
+        except Stalled:
+            self._take_down()
+            raise SandboxUnavailable(
+                f"room: silent for {SETTLING:g} s with nothing running: is the host overloaded?"
+            ) from None
 
     def _say(self, kind: bytes, payload: bytes = b"") -> None:
         self._warden.write(kind + len(payload).to_bytes(4, "big") + payload, self._by(SETTLING))
 
-    def _follow(self, record: Record, until: set[bytes], patience: float) -> None:
-        """Read what the warden says until it says one of `until`."""
+    def _follow(self, record: Record, until: bytes, patience: float) -> None:
+        """Read what the warden says, up to and including `until`."""
         deadline = self._by(patience)
         while True:
             head = self._exactly(5, deadline)
@@ -243,7 +243,7 @@ class AttachedRoom:
             if length > LONGEST_FRAME:
                 raise SandboxUnavailable(f"room: a message of {length} bytes: the warden does not say that")
             self._note(record, kind, self._exactly(length, deadline))
-            if kind in until:
+            if kind == until:
                 return
 
     def _note(self, record: Record, kind: bytes, payload: bytes) -> None:
@@ -398,12 +398,14 @@ def check_name(what: str, name: str) -> None:
         raise SandboxMisused(f"{what}: {name[:60]!r}...: the name is too long: 255 bytes a part, 4,000 in all")
 
 
-def check_size(files: Mapping[str, bytes], disk_mb: int) -> None:
-    blocks = sum(-(-len(content) // BLOCK) for content in files.values())
-    if blocks * BLOCK > disk_mb << 20:
+def check_size(what: str, sizes: Sequence[int], limits: Limits) -> None:
+    """Files lie in memory: what is put in must leave at least half of it to the program."""
+    needed = sum(-(-size // BLOCK) for size in sizes) * BLOCK / 2**20
+    if needed > limits.disk_mb:
+        raise SandboxMisused(f"{what}: {needed:.1f} MB: more than disk_mb = {limits.disk_mb}: raise it, or send less")
+    if needed > limits.memory_mb / 2:
         raise SandboxMisused(
-            f"files: {blocks * BLOCK / 2**20:.1f} MB on disk: more than disk_mb = {disk_mb}: "
-            "raise the limit, or leave some out"
+            f"{what}: {needed:.1f} MB: more than half of memory_mb = {limits.memory_mb}: raise it, or send less"
         )
 
 

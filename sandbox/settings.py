@@ -14,6 +14,7 @@ class SandboxSettings(BaseSettings):
     state: Path = Field(PROJECT / ".assay", description="Folder for what Assay remembers on this machine.")
     docker_host: str = Field(
         "unix:///var/run/docker.sock",
+        pattern="^(unix|tcp)://",
         validation_alias=AliasChoices("ASSAY_DOCKER_HOST", "DOCKER_HOST"),
         description="The Docker engine that runs candidates' programs.",
     )

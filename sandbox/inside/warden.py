@@ -139,6 +139,7 @@ class Program:
             os.close(descriptor)
         self.failure = os.read(trouble, 4096)  # nothing, and at once, when exec went well
         os.close(trouble)
+        _prefer_as_victim(self.pid)
         self.streams = {out: b"1", err: b"2"}
         for descriptor in self.streams:
             os.set_blocking(descriptor, False)
@@ -201,7 +202,6 @@ def _become(command: list[bytes], streams: tuple[int, int, int], trouble: int, p
         ):  # an ignored signal stays so beyond exec
             signal.signal(ignored, signal.SIG_DFL)
         os.nice(5)  # when processors are short, the warden and the probes come first
-        _prefer_as_victim()
         # The uid is this room's alone, so counting by uid is counting by room; PID 1 itself is one of them.
         resource.setrlimit(resource.RLIMIT_NPROC, (processes + 1, processes + 1))
         os.execvpe(command[0], command, os.environb)
@@ -211,13 +211,13 @@ def _become(command: list[bytes], streams: tuple[int, int, int], trouble: int, p
         os._exit(127)
 
 
-def _prefer_as_victim() -> None:
+def _prefer_as_victim(pid: int) -> None:
     """When memory runs out, the kernel should take the candidate's program and not PID 1."""
     try:
-        with open("/proc/self/oom_score_adj", "w") as file:
+        with open(f"/proc/{pid}/oom_score_adj", "w") as file:
             file.write("1000")
     except OSError:
-        pass  # only a preference; gVisor has no such file
+        pass  # it has ended already, or this is gVisor, which has no such file
 
 
 def _others() -> list[int]:
