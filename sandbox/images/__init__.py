@@ -54,7 +54,8 @@ class Built(BaseModel):
 
 
 class Record(BaseModel):
-    images: dict[str, Built]
+    images: dict[str, Built] = {}
+    superseded: frozenset[str] = frozenset()  # ids of images to remove as soon as no container uses them
 
 
 def names() -> list[str]:
@@ -64,7 +65,7 @@ def names() -> list[str]:
 def pinned(settings: SandboxSettings, name: str) -> str:
     """The id of the image that was built from the files that are here now. Does not ask the engine."""
     inputs = digest(sources(name), settings.base_image)
-    built = _recorded(settings.state).get(name)
+    built = _recorded(settings.state).images.get(name)
     if built is None:
         raise SandboxUnavailable(f"sandbox image: {name}: not built yet; run: assay images build")
     if built.inputs != inputs:
@@ -94,9 +95,7 @@ def build(
                 built = None if force else _known_to_engine(engine, name, inputs[name])
                 if built is None:
                     built = _build(engine, settings, name, content[name], fresh=force, progress=progress)
-                superseded = _remember(settings.state, name, built)
-                if superseded and superseded.id != built.id:
-                    engine.remove_image(superseded.id)
+                _remember(engine, settings.state, name, built)
                 found[name] = built.id
     except OSError as error:
         raise SandboxUnavailable(f"sandbox images: {settings.state}: {programs.with_advice(str(error))}") from error
@@ -122,7 +121,7 @@ def digest(content: Mapping[str, bytes], base_image: str) -> str:
 
 
 def _up_to_date(engine: Engine, state: Path, inputs: Mapping[str, str]) -> dict[str, str]:
-    recorded = _recorded(state)
+    recorded = _recorded(state).images
     return {
         name: recorded[name].id
         for name, wanted in inputs.items()
@@ -220,22 +219,30 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     return member
 
 
-def _recorded(state: Path) -> dict[str, Built]:
+def _recorded(state: Path) -> Record:
     """What the record says. A lost or broken one says nothing: the images themselves know what they are."""
     try:
-        return Record.model_validate_json((state / "images.json").read_bytes()).images
+        return Record.model_validate_json((state / "images.json").read_bytes())
     except (FileNotFoundError, ValidationError):
-        return {}
+        return Record()
 
 
-def _remember(state: Path, name: str, built: Built) -> Built | None:
-    """Write down what was built. Returns what stood there before."""
-    recorded = _recorded(state)
+def _remember(engine: Engine, state: Path, name: str, built: Built) -> None:
+    """Write down what was built, and remove what it supersedes."""
+    record = _recorded(state)
+    images = record.images | {name: built}
+    superseded = record.superseded | {before.id for before in record.images.values()}
+    superseded -= {current.id for current in images.values()}
+    _write(state, Record(images=images, superseded=superseded))
+    in_use = frozenset(image for image in superseded if not engine.remove_image(image) and engine.image_id(image))
+    _write(state, Record(images=images, superseded=in_use))
+
+
+def _write(state: Path, record: Record) -> None:
     partial = state / "images.json.partial"
-    partial.write_text(Record(images=recorded | {name: built}).model_dump_json(indent=2) + "\n")
+    partial.write_text(record.model_dump_json(indent=2) + "\n")
     partial.chmod(0o644)
     partial.replace(state / "images.json")
-    return recorded.get(name)
 
 
 @contextmanager

@@ -304,10 +304,11 @@ def one_file(name: str, content: bytes) -> io.BytesIO:
 
 def replace(engine: Engine, elsewhere: SandboxSettings, old: str) -> None:
     """Let the current image take the place of `old`, as after a change of its files."""
-    elsewhere.state.mkdir()
-    superseded = images.Built(id=old, inputs="older", base="", built="")
-    record = images.Record(images={"python": superseded})
-    (elsewhere.state / "images.json").write_text(record.model_dump_json())
+    elsewhere.state.mkdir(exist_ok=True)
+    written = elsewhere.state / "images.json"
+    superseded = json.loads(written.read_bytes())["superseded"] if written.exists() else []
+    before = {"id": old, "inputs": "older", "base": "", "built": ""}
+    written.write_text(json.dumps({"images": {"python": before}, "superseded": superseded}))
     images.ensure(engine, elsewhere, print)
 
 
@@ -318,7 +319,7 @@ def test_the_image_before_is_removed(engine: Engine, elsewhere: SandboxSettings,
 
 
 @pytest.mark.usefixtures("image")
-def test_the_image_before_stays_while_a_container_uses_it(
+def test_the_image_before_stays_while_a_container_uses_it_and_is_removed_later(
     engine: Engine, elsewhere: SandboxSettings, small: str
 ) -> None:
     container = engine.api.create_container(small)["Id"]
@@ -327,6 +328,8 @@ def test_the_image_before_stays_while_a_container_uses_it(
         assert engine.image_id(small) == small
     finally:
         engine.api.remove_container(container)
+    replace(engine, elsewhere, "sha256:" + 64 * "0")
+    assert engine.image_id(small) is None
 
 
 # How it is built
