@@ -66,6 +66,7 @@ class Stream:
         blocks in kill and in inspect of that container too."""
         with suppress(OSError):  # the other side may have closed it
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._attached.close()  # while this object of the SDK's is open, closing the socket closes nothing
         self._socket.close()
 
     def _skip(self, length: int, deadline: float) -> None:
@@ -94,8 +95,12 @@ class Stream:
             return piece
 
     def _wait(self, event: int, deadline: float) -> None:
+        """Also when there is always something to read, the deadline comes."""
+        if self._socket.fileno() < 0:
+            raise Closed
         polled = select.poll()
         polled.register(self._socket, event)
-        while not polled.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            if time.monotonic() >= deadline:
-                raise Stalled
+        while (left := deadline - time.monotonic()) > 0:
+            if polled.poll(left * 1000):
+                return
+        raise Stalled
