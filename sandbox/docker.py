@@ -15,6 +15,7 @@ import docker
 import requests
 import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.utils import parse_repository_tag
 
 from sandbox import Ending, Execution, Limits, Room, SandboxMisused, SandboxUnavailable, check_range
 from sandbox.container import (
@@ -93,10 +94,11 @@ class Engine:
         A registry that cannot be reached may keep the engine silent for minutes, and the client's own `pull` has no
         time limit: so the request is made here. It sends no login; such an image is pulled by hand before.
         """
+        repository, tag = parse_repository_tag(reference)
         try:
             with self.api.post(
                 f"{self.api.base_url}/v{self.api.api_version}/images/create",
-                params={"fromImage": reference},
+                params={"fromImage": repository, "tag": tag or "latest"},  # without a tag: all there are
                 timeout=PULL_SILENCE_SECONDS,
                 stream=True,
             ) as answer:
