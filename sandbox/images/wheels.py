@@ -24,7 +24,7 @@ def fetched(lock: bytes, architecture: str, state: Path, progress: Callable[[str
     folder = cache / f"{hashlib.sha256(lock).hexdigest()[:12]}-{machine}"
     if folder.is_dir():
         return folder
-    progress("Downloading Python packages, about 80 MB")
+    progress("Downloading Python packages, about 100 MB")
     partial = cache / "partial"
     shutil.rmtree(partial, ignore_errors=True)  # left by a machine that lost power
     partial.mkdir(parents=True)
