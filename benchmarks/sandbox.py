@@ -33,12 +33,10 @@ ECHO: Final = "import sys\nfor line in sys.stdin: print(line.strip(), flush=True
 
 def measure(progress: Progress) -> Iterator[Figure]:
     settings = SandboxSettings()
-    sandbox = DockerSandbox(Engine(settings), pinned(settings, "python"), settings, Owner(kind="benchmark"))
-    yield from _one_run(sandbox, progress)
-    yield from _throughput(sandbox, progress)
-    yield from _questions(sandbox, progress)
-    yield from _runaways(sandbox, progress)
-    yield from _flood(sandbox, progress)
+    with Engine(settings) as engine:
+        sandbox = DockerSandbox(engine, pinned(settings, "python"), settings, Owner(kind="benchmark"))
+        for part in (_one_run, _throughput, _questions, _runaways, _flood):
+            yield from part(sandbox, progress)
 
 
 def _one_run(sandbox: DockerSandbox, progress: Progress) -> Iterator[Figure]:

@@ -104,9 +104,11 @@ def execute(
     files = read_folder(folder, disk_mb)
     read = stdin.read((disk_mb << 20) + 1) if stdin is not None else b""
     settings = SandboxSettings()
-    rooms = DockerSandbox(Engine(settings), recipes.pinned(settings, image), settings, Owner(kind="exec"))
-    rooms.sweep()
-    done = rooms.run(command, files=files, stdin=read, collect=[_below_box(path) for path in collect], limits=limits)
+    with Engine(settings) as engine:
+        rooms = DockerSandbox(engine, recipes.pinned(settings, image), settings, Owner(kind="exec"))
+        rooms.sweep()
+        wanted = [_below_box(path) for path in collect]
+        done = rooms.run(command, files=files, stdin=read, collect=wanted, limits=limits)
     if as_json:
         click.echo(json.dumps(_as_json(done)))
     elif done.ending is not Ending.NOT_STARTED:
@@ -171,9 +173,8 @@ def build(names: tuple[str, ...], force: bool) -> None:
     """Build what is missing or out of date: all images, or those NAMEd."""
     settings = SandboxSettings()
     wanted = list(names) or recipes.names()
-    built = recipes.build(
-        Engine(settings), settings, wanted, force=force, progress=lambda line: click.echo(line, err=True)
-    )
+    with Engine(settings) as engine:
+        built = recipes.build(engine, settings, wanted, force=force, progress=lambda line: click.echo(line, err=True))
     for name, image in built.items():
         click.echo(f"{name}  {image}")
 

@@ -4,12 +4,14 @@ import json
 import logging
 import math
 import random
+import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import docker
 import requests
@@ -29,7 +31,7 @@ from sandbox.container import (
     Owner,
     Plan,
 )
-from sandbox.room import AttachedRoom, Demise, check_names, check_size
+from sandbox.room import AttachedRoom, Demise, check_names, check_size, check_word
 from sandbox.settings import SandboxSettings
 from sandbox.wire import Closed, Stalled, Stream
 
@@ -40,11 +42,12 @@ PULL_SILENCE_SECONDS: Final = 60
 
 
 class Engine:
-    """One connection to one Docker engine. Everything that can go wrong there is SandboxUnavailable."""
+    """One Docker engine. Everything that can go wrong with it is SandboxUnavailable."""
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.host = settings.docker_host
         with self._failing_as("connect"):
+            _knock(settings)
             self.api: Any = docker.APIClient(  # half of its methods have no types
                 base_url=settings.docker_host, version="auto", timeout=int(settings.docker_timeout)
             )
@@ -54,6 +57,15 @@ class Engine:
                 f"connect: {self.host}: the engine speaks API {self.api.api_version}, older than 1.41: "
                 "install Docker Engine 20.10 or newer"
             )
+
+    def close(self) -> None:
+        self.api.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def version(self) -> dict[str, Any]:
         with self._failing_as("version"):
@@ -202,33 +214,40 @@ class Engine:
     def _failing_as(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (
-            DockerException,
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            ValueError,
-        ) as error:
-            raise SandboxUnavailable(f"{doing}: {self.host}: {_advised(str(error))}") from error
+        except (OSError, DockerException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise SandboxUnavailable(f"{doing}: {self.host}: {_advised(error)}") from error
 
 
-def _advised(words: str) -> str:
-    """What went wrong and what to do about it. The engine and its client have no codes for these."""
-    for sign, advice in ADVICE.items():
-        if sign in words:
-            return f"{advice} ({words})"
-    return words
+def _knock(settings: SandboxSettings) -> None:
+    """The operating system says best why a socket cannot be opened; the client would wrap it three times."""
+    kind, path = settings.docker_host.split("://", 1)
+    if kind == "unix":
+        with closing(socket.socket(socket.AF_UNIX)) as door:
+            door.settimeout(settings.docker_timeout)
+            door.connect(path)
 
 
-ADVICE: Final = {
-    "FileNotFoundError": "no Docker engine is there: install or start it; `./assay up` does both",
-    "Connection refused": "no Docker engine answers: start it; `./assay up` does",
-    "ConnectionRefusedError": "no Docker engine answers: start it; `./assay up` does",
-    "PermissionError": "this user may not use the Docker engine: run as root, or join the group docker",
+def _advised(error: Exception) -> str:
+    """What went wrong and what to do about it. For most of it the engine has words and no codes."""
+    for kind, advice in WHEN_CONNECTING.items():
+        if isinstance(error, kind):
+            return advice
+    return next((advice for sign, advice in WHEN_ASKING.items() if sign in str(error)), str(error))
+
+
+WHEN_CONNECTING: Final = {
+    FileNotFoundError: "no Docker engine is there: install or start it; `./assay up` does both",
+    ConnectionRefusedError: "no Docker engine answers: start it; `./assay up` does",
+    PermissionError: "this user may not use the Docker engine: run as root, or join the group docker",
+}
+WHEN_ASKING: Final = {
+    "Connection refused": "no Docker engine answers: start it",
     "no space left": "the engine's disk is full: free some, for instance with `docker system prune`",
     "nknown runtime": "the engine does not know this runtime: install it, or leave ASSAY_SANDBOX_RUNTIME empty",
     "No such image": "the image is not on this engine: run `assay images build`",
     "timed out": "the engine is too slow: is the machine overloaded? ASSAY_DOCKER_TIMEOUT is how long we wait",
 }
+
 KILLED: Final = 137
 SLOTS: Final = 7500  # rooms of one host at once
 
@@ -373,8 +392,9 @@ def _start_relay(enter: Callable[[Sequence[str], int], Stream], user: int, gatew
 
 def _check_environment(environment: Mapping[str, str]) -> None:
     for name, value in environment.items():
-        if not name.isidentifier() or "\0" in value:
-            raise SandboxMisused(f"environment: {name!r}: a name is letters, digits and _, a value has no NUL")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+            raise SandboxMisused(f"environment: {name!r}: a name is letters, digits and _")
+        check_word("environment", value)
 
 
 def _check_gateways(gateways: Mapping[int, Path]) -> None:

@@ -19,6 +19,7 @@ from sandbox import Ending, Execution, Limits, SandboxUnavailable
 from sandbox.container import DEADLINE, INODES, Owner
 from sandbox.docker import DockerSandbox, Engine
 from sandbox.images import pinned
+from sandbox.room import GRACE
 from sandbox.settings import SandboxSettings
 
 ENGINE_FLOOR: Final = (29, 5, 1)  # the archive and copy interfaces of older engines run programs of the container
@@ -58,21 +59,22 @@ def examine(settings: SandboxSettings, progress: Callable[[Check], object] = boo
 
 def _checks(settings: SandboxSettings) -> Iterator[Check]:
     try:
-        engine = Engine(settings)
-        yield from _engine(engine)
-        yield _disk("disk of the engine", Path(engine.info()["DockerRootDir"]))
-        yield _disk("disk of the state folder", settings.state)
-        sandbox = DockerSandbox(engine, pinned(settings, "python"), settings, Owner(kind="doctor"))
-        yield Check("image", True, f"python: {sandbox.image[7:19]}")
+        with Engine(settings) as engine:
+            yield from _engine(engine)
+            yield _disk("disk of the engine", Path(engine.info()["DockerRootDir"]))
+            yield _disk("disk of the state folder", settings.state)
+            sandbox = DockerSandbox(engine, pinned(settings, "python"), settings, Owner(kind="doctor"))
+            yield Check("image", True, f"python: {sandbox.image[7:19]}")
+            yield _leftovers(sandbox)
+            for name in EXAMINATIONS:
+                yield examine_one(name, sandbox)
     except SandboxUnavailable as error:
         yield Check("engine and image", False, str(error), "nothing more can be examined until this is mended")
-        return
-    yield _leftovers(sandbox)
-    for name, advice, examination in EXAMINATIONS:
-        yield _examined(name, advice, examination, sandbox)
 
 
-def _examined(name: str, advice: str, examination: "Examination", sandbox: DockerSandbox) -> Check:
+def examine_one(name: str, sandbox: DockerSandbox) -> Check:
+    """Run the program that tries to break one promise."""
+    advice, examination = EXAMINATIONS[name]
     try:
         held, found = examination(sandbox)
     except SandboxUnavailable as error:
@@ -420,7 +422,9 @@ def _deadline(sandbox: DockerSandbox) -> tuple[bool, str]:
 def _dead_man(sandbox: DockerSandbox) -> tuple[bool, str]:
     with sandbox.open(limits=SMALL, lifetime=1) as room:
         done = room.run(["sleep", "15"])
-    return done.ending is Ending.TIMED_OUT and done.seconds < 10, f"a room of 1 s ended after {done.seconds:.1f} s"
+    # Our own clock comes GRACE later than the warden's, which is the one that is examined here.
+    by_itself = done.ending is Ending.TIMED_OUT and done.seconds < 1 + GRACE
+    return by_itself, f"a room of 1 s ended after {done.seconds:.1f} s"
 
 
 def _output(sandbox: DockerSandbox) -> tuple[bool, str]:
@@ -449,27 +453,26 @@ def _processor(sandbox: DockerSandbox) -> tuple[bool, str]:
     return share < 0.75, f"two busy processes got {share:.2f} processors, 0.50 allowed"
 
 
-EXAMINATIONS: Final[tuple[tuple[str, str, Examination], ...]] = (
-    ("memory", "the engine must enforce memory limits: enable the memory controller", _memory),
-    ("memory of files", "files in memory must count as memory: enable the memory controller", _shared_memory),
-    ("processes", "the engine must enforce limits on processes: enable the pids controller", _processes),
-    ("threads", "the engine must enforce limits on processes: enable the pids controller", _threads),
-    ("file size", "the engine must pass on the fsize limit: use runc 1.1 or newer", _file_size),
-    ("sparse files", "the engine must pass on the fsize limit: use runc 1.1 or newer", _sparse_file),
-    ("disk", "the kernel must support tmpfs with a size", _disk_size),
-    ("inodes", "the kernel must support tmpfs with nr_inodes", _inodes),
-    ("read-only root", "do not take work: the root file system can be changed", _root),
-    ("no network", "do not take work: the network can be reached from a room", _egress),
-    ("no host services", "do not take work: services of this host can be reached from a room", _host_services),
-    (
-        "system calls",
+EXAMINATIONS: Final[dict[str, tuple[str, Examination]]] = {
+    "memory": ("the engine must enforce memory limits: enable the memory controller", _memory),
+    "memory of files": ("files in memory must count as memory: enable the memory controller", _shared_memory),
+    "processes": ("the engine must enforce limits on processes: enable the pids controller", _processes),
+    "threads": ("the engine must enforce limits on processes: enable the pids controller", _threads),
+    "file size": ("the engine must pass on the fsize limit: use runc 1.1 or newer", _file_size),
+    "sparse files": ("the engine must pass on the fsize limit: use runc 1.1 or newer", _sparse_file),
+    "disk": ("the kernel must support tmpfs with a size", _disk_size),
+    "inodes": ("the kernel must support tmpfs with nr_inodes", _inodes),
+    "read-only root": ("do not take work: the root file system can be changed", _root),
+    "no network": ("do not take work: the network can be reached from a room", _egress),
+    "no host services": ("do not take work: services of this host can be reached from a room", _host_services),
+    "system calls": (
         "the engine must apply our seccomp profile: the kernel needs CONFIG_SECCOMP_FILTER",
         _system_calls,
     ),
-    ("privileges", "do not take work: programs have privileges", _privileges),
-    ("warden", "do not take work: a program can reach PID 1; rebuild the images with `assay images build`", _warden),
-    ("deadline", "programs are not ended in time: is the machine overloaded?", _deadline),
-    ("dead man's switch", "rooms do not end by themselves: rebuild the images with `assay images build`", _dead_man),
-    ("output", "output is not bounded: rebuild the images with `assay images build`", _output),
-    ("processors", "the engine must enforce CPU quotas: enable the cpu controller", _processor),
-)
+    "privileges": ("do not take work: programs have privileges", _privileges),
+    "warden": ("do not take work: a program can reach PID 1; rebuild the images with `assay images build`", _warden),
+    "deadline": ("programs are not ended in time: is the machine overloaded?", _deadline),
+    "dead man's switch": ("rooms do not end by themselves: rebuild the images with `assay images build`", _dead_man),
+    "output": ("output is not bounded: rebuild the images with `assay images build`", _output),
+    "processors": ("the engine must enforce CPU quotas: enable the cpu controller", _processor),
+}

@@ -19,7 +19,10 @@ SETTLING: Final = 30.0  # seconds for what no program of the candidate can slow 
 PIECE: Final = 1 << 16
 LONGEST_FRAME: Final = 1 << 17
 LONGEST_LINE: Final = 1 << 20
+MOST_NAMES: Final = 1 << 24  # bytes of names and refusals for one program: more than a thousand of the longest need
+MOST_FILES: Final = 8000  # and folders, that go in; a room can hold a few more
 BLOCK: Final = 4096
+NAME_OVERHEAD: Final = 200  # what an empty file costs us
 READY: Final = b"ready"
 
 # The first line says that the engine could start the probe: its own complaint would come on the same stream.
@@ -30,11 +33,11 @@ exec(compile(sys.argv.pop(1), "probe", "exec"))
 """
 
 REASONS: Final = {
-    "": Ending.EXITED,
-    "time": Ending.TIMED_OUT,
-    "output": Ending.TOO_MUCH_OUTPUT,
-    "sockets": Ending.OUT_OF_MEMORY,  # their buffers are memory that the kernel may not count
-    "stopped": Ending.STOPPED,
+    b"": Ending.EXITED,
+    b"time": Ending.TIMED_OUT,
+    b"output": Ending.TOO_MUCH_OUTPUT,
+    b"sockets": Ending.OUT_OF_MEMORY,  # their buffers are memory that the kernel may not count
+    b"stopped": Ending.STOPPED,
 }
 
 
@@ -52,13 +55,14 @@ class Record:
 
     output_left: int
     files_left: int
+    names_left: int = MOST_NAMES
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     files: dict[str, bytearray] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     started: float | None = None
     ended: float | None = None
-    why: str = ""
+    ending: Ending = Ending.EXITED
     code: int = 0
     cpu_seconds: float | None = None
     kills: int = 0
@@ -66,7 +70,7 @@ class Record:
     open_file: str = ""
 
     def execution(self) -> Execution:
-        ending, code = REASONS.get(self.why, Ending.EXITED), None
+        ending, code = self.ending, None
         if self.failure:
             ending = Ending.NOT_STARTED
         elif ending is Ending.EXITED:
@@ -77,6 +81,7 @@ class Record:
         return self._as(ending, code, bool(self.kills) or ending is Ending.OUT_OF_MEMORY)
 
     def cut_off(self, demise: Demise) -> Execution:
+        self.files.pop(self.open_file, None)  # its end may be missing
         return self._as(demise.ending, None, demise.memory_exceeded or bool(self.kills))
 
     def _as(self, ending: Ending, code: int | None, memory_exceeded: bool) -> Execution:
@@ -173,7 +178,7 @@ class AttachedRoom:
     @contextmanager
     def probe(self, program: str, *arguments: str) -> Iterator[Probe]:
         for word in (program, *arguments):
-            _must_be_a_word("probe", word)
+            check_word("probe", word)
         probe = AttachedProbe(self._limits.output_kb << 10)
         try:
             if self._demise is None:
@@ -205,7 +210,7 @@ class AttachedRoom:
         if isinstance(command, str) or not command or not command[0]:
             raise SandboxMisused(f"command: {command!r}: a list of words is needed, the program first")
         for word in command:
-            _must_be_a_word("command", word)
+            check_word("command", word)
         for name in collect:
             check_name("collect", name)
         if kind == b"R":
@@ -242,7 +247,11 @@ class AttachedRoom:
             kind, length = head[:1], int.from_bytes(head[1:], "big")
             if length > LONGEST_FRAME:
                 raise SandboxUnavailable(f"room: a message of {length} bytes: the warden does not say that")
-            self._note(record, kind, self._exactly(length, deadline))
+            payload = self._exactly(length, deadline)
+            try:
+                self._note(record, kind, payload)
+            except (ValueError, KeyError):
+                raise SandboxUnavailable(f"room: {kind + payload[:60]!r}: the warden does not say that") from None
             if kind == until:
                 return
 
@@ -258,10 +267,13 @@ class AttachedRoom:
         elif kind == b"e":
             record.ended = time.monotonic()
             why, code, spent, kills, failure = payload.split(b"\0", 4)
-            record.why, record.code, record.kills = why.decode(), int(code), int(kills)
+            record.ending, record.code, record.kills = REASONS[why], int(code), int(kills)
             record.cpu_seconds = int(spent) / 1e6 if int(spent) >= 0 else None
             record.failure = failure.decode(errors="replace")
+        elif kind in (b"f", b"n") and record.names_left < len(payload):
+            raise SandboxUnavailable("room: names without end: the warden does not say that")
         elif kind == b"f":
+            record.names_left -= len(payload) + NAME_OVERHEAD
             record.open_file = _readable(payload)
             record.files[record.open_file] = bytearray()
         elif kind == b"d":
@@ -269,6 +281,7 @@ class AttachedRoom:
             record.files_left -= len(kept)
             record.files[record.open_file].extend(kept)
         elif kind == b"n":
+            record.names_left -= len(payload) + NAME_OVERHEAD
             name, _, why_refused = payload.partition(b"\0")
             record.refused[_readable(name)] = why_refused.decode(errors="replace")
         elif kind == b"x":
@@ -358,32 +371,35 @@ class AttachedProbe:
             self._stream.close()
 
     def _line(self, stream: Stream, deadline: float) -> bytes | None:
-        pieces, size, piece = [], 0, self._rest
-        while b"\n" not in piece:
+        pieces, size, end = [], 0, b""
+        while not end:
+            piece, end, self._rest = (self._rest or stream.read(deadline)).partition(b"\n")
             pieces.append(piece)
             size += len(piece)
             if size > self._longest:
                 self._silence = f"an answer longer than {self._longest} bytes"
                 return None
-            piece = stream.read(deadline)
-        last, _, self._rest = piece.partition(b"\n")
-        return b"".join([*pieces, last])
+        return b"".join(pieces)
 
 
 # names and sizes, checked before a container exists
 
 
 def check_names(files: Mapping[str, bytes]) -> None:
-    """Every name is below /box, and none is a folder of another."""
+    """Every name is below /box, none is a folder of another, and there are not too many."""
+    folders: set[str] = set()
     for name in files:
         check_name("files", name)
         if name == ".":
             raise SandboxMisused("files: '.': a file needs a name")
-    for name in files:
-        parts = name.split("/")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) in files:
-                raise SandboxMisused(f"files: {name!r}: {'/'.join(parts[:depth])!r} is a file, not a folder")
+        folder = name.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+        if len(files) + len(folders) > MOST_FILES:
+            raise SandboxMisused(f"files: more than {MOST_FILES:,} files and folders: leave some out")
+    for name in folders & files.keys():
+        raise SandboxMisused(f"files: {name!r}: a file, and the folder of another file")
 
 
 def check_name(what: str, name: str) -> None:
@@ -409,8 +425,12 @@ def check_size(what: str, sizes: Sequence[int], limits: Limits) -> None:
         )
 
 
-def _must_be_a_word(what: str, word: str) -> None:
-    if "\0" in word:
+def check_word(what: str, word: str) -> None:
+    try:
+        encoded = word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise SandboxMisused(f"{what}: {word[:60]!r}: a word must be valid Unicode") from None
+    if b"\0" in encoded:
         raise SandboxMisused(f"{what}: {word[:60]!r}: a word cannot contain a NUL character")
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -14,7 +14,6 @@ class SandboxSettings(BaseSettings):
     state: Path = Field(PROJECT / ".assay", description="Folder for what Assay remembers on this machine.")
     docker_host: str = Field(
         "unix:///var/run/docker.sock",
-        pattern="^(unix|tcp)://",
         validation_alias=AliasChoices("ASSAY_DOCKER_HOST", "DOCKER_HOST"),
         description="The Docker engine that runs candidates' programs.",
     )
@@ -29,3 +28,10 @@ class SandboxSettings(BaseSettings):
         "python:3.11-slim-bookworm",
         description="What the sandbox images start from. Where no registry answers, a Debian base is made here.",
     )
+
+    @field_validator("docker_host")
+    @classmethod
+    def _must_be_a_stream(cls, host: str) -> str:
+        if not host.startswith(("unix://", "tcp://")):
+            raise ValueError(f"{host!r} must begin with unix:// or tcp://")
+        return host

@@ -114,7 +114,8 @@ def settings(as_json: bool) -> None:
 def make_ready(rooms: SandboxSettings, *, for_tests: bool, may_install: bool) -> None:
     """What every process on this machine stands on: programs, a Docker engine, the sandbox's images."""
     prepare(rooms, FOR_TEST if for_tests else FOR_UP, may_install=may_install)
-    images.ensure(Engine(rooms), rooms, lambda line: click.echo(f"assay: {line}", err=True))
+    with Engine(rooms) as engine:
+        images.ensure(engine, rooms, lambda line: click.echo(f"assay: {line}", err=True))
 
 
 def examine(rooms: SandboxSettings) -> None:

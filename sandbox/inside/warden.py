@@ -291,7 +291,9 @@ class Room:
         elif kind in (b"R", b"S"):
             self._start(kind == b"S", payload.split(b"\0"))
         elif kind == b"X" and self.program is not None:
-            self.program.why = self.program.why or b"stopped"
+            self.program.reap()
+            if self.program.status is None:
+                self.program.why = self.program.why or b"stopped"
             self._finish(self.program)
 
     def _take(self, kind: bytes, payload: bytes) -> None:

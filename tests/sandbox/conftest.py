@@ -18,8 +18,9 @@ def settings() -> SandboxSettings:
 
 
 @pytest.fixture(scope="session")
-def engine(settings: SandboxSettings) -> Engine:
-    return Engine(settings)
+def engine(settings: SandboxSettings) -> Iterator[Engine]:
+    with Engine(settings) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")
