@@ -65,7 +65,7 @@ FOR_TEST: Final = frozenset(Program)
 # starts without its parser, and without certificates no registry is trusted.
 PACKAGES: Final = {
     Program.ENGINE: ("docker.io", "apparmor", "ca-certificates"),
-    Program.DEBOOTSTRAP: ("debootstrap", "debian-archive-keyring"),
+    Program.DEBOOTSTRAP: ("debootstrap", "debian-archive-keyring", "gpgv"),
     Program.CHROMIUM: ("chromium",),
     Program.POSTGRES: ("postgresql",),
 }
@@ -257,7 +257,7 @@ NO_CLUSTER: Final = Command(
         "sh",
         "-c",
         "mkdir -p /etc/postgresql-common/createcluster.d && "
-        "echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/assay.conf",
+        "echo create_main_cluster = false >/etc/postgresql-common/createcluster.d/assay.conf",
     )
 )
 # In a session of its own: neither Ctrl-C nor a closed terminal ends the engine under other people's containers.
