@@ -6,37 +6,50 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox import SandboxMisused
+from sandbox.room import MOST_FILES, check_name
 
 
 def read_folder(folder: Path, disk_mb: int) -> dict[str, bytes]:
-    """All regular files below `folder`. Sizes are added up before the first byte is read."""
+    """All regular files below `folder`. They are counted and added up before the first byte is read."""
     if not folder.exists():
         raise SandboxMisused(f"folder: {folder}: there is no such folder")
     if not folder.is_dir():
         raise SandboxMisused(f"folder: {folder}: this is a file: name the folder that holds it")
+    try:
+        found = _within(folder, disk_mb)
+        return {path.relative_to(folder).as_posix(): _read(path, disk_mb << 20) for path in found}
+    except OSError as error:
+        raise SandboxMisused(f"folder: {str(error.filename)!r}: {error.strerror}") from error
+
+
+def _within(folder: Path, disk_mb: int) -> list[Path]:
     found, left = [], disk_mb << 20
     for path, size in _regular_files(folder):
+        check_name("folder", path.relative_to(folder).as_posix())
+        found.append(path)
         left -= size
         if left < 0:
             raise SandboxMisused(
                 f"folder: {folder}: it holds more than the {disk_mb} MB that a room of this size can take: "
                 "leave out what is not needed, or raise --disk-mb"
             )
-        found.append(path)
-    return {path.relative_to(folder).as_posix(): _read(path, disk_mb << 20) for path in found}
+        if len(found) > MOST_FILES:
+            raise SandboxMisused(f"folder: {folder}: it holds more than {MOST_FILES:,} files: leave some out")
+    return found
 
 
 def _regular_files(folder: Path) -> Iterator[tuple[Path, int]]:
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            look = entry.stat(follow_symlinks=False)
-            path = folder / entry.name
-            if stat.S_ISDIR(look.st_mode):
-                yield from _regular_files(path)
-            elif stat.S_ISREG(look.st_mode):
-                yield path, look.st_size
-            else:
-                raise SandboxMisused(f"folder: {str(path)!r}: only files and folders can go into a room, no links")
+    folders = [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                look = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(look.st_mode):
+                    folders.append(Path(entry.path))
+                elif stat.S_ISREG(look.st_mode):
+                    yield Path(entry.path), look.st_size
+                else:
+                    raise SandboxMisused(f"folder: {entry.path!r}: only files and folders go into a room, no links")
 
 
 def _read(path: Path, most: int) -> bytes:
