@@ -17,10 +17,11 @@ from pydantic_settings import BaseSettings
 from web.cli import SETTINGS, variables
 from web.settings import PROJECT
 
-PACKAGES: Final = [name for name in ("web", "graders", "sandbox") if (PROJECT / name).is_dir()]
+PACKAGES: Final = [name for name in ("benchmarks", "web", "graders", "sandbox") if (PROJECT / name).is_dir()]
 INSIDE: Final = PROJECT / "sandbox" / "inside"  # programs that run in a room, where none of our modules are
 SOURCES: Final = sorted(path for name in PACKAGES for path in (PROJECT / name).rglob("*.py"))
-TESTS: Final = sorted((PROJECT / "tests").rglob("*.py"))
+HOSTILE: Final = PROJECT / "tests" / "hostile" / "programs"  # what a candidate might send
+TESTS: Final = sorted(path for path in (PROJECT / "tests").rglob("*.py") if not path.is_relative_to(HOSTILE))
 
 # The edges where everything is caught, because whatever a stranger's code raises must become a sentence.
 BROAD_EXCEPTS: Final[frozenset[str]] = frozenset()
