@@ -37,7 +37,7 @@ def ensured(engine: Engine, state: Path, *, fresh: bool, progress: Callable[[str
     if shutil.which("debootstrap") is None:
         raise SandboxUnavailable(
             "sandbox images: debootstrap: missing. No registry gave us an image to build on, and without it we cannot "
-            "make one. Run: sudo apt-get install --yes debootstrap debian-archive-keyring"
+            "make one. Run: sudo apt-get install --yes debootstrap debian-archive-keyring gpgv"
         )
     progress("Making a Debian base, about a minute")
     as_root = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]

@@ -376,7 +376,7 @@ def test_without_registry_and_debootstrap_the_command_that_helps_is_named(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SandboxUnavailable, match="apt-get install --yes debootstrap debian-archive-keyring"):
+    with pytest.raises(SandboxUnavailable, match="apt-get install --yes debootstrap debian-archive-keyring gpgv"):
         debian.ensured(engine, tmp_path, fresh=True, progress=print)
 
 
