@@ -31,7 +31,7 @@ from sandbox.container import (
     Owner,
     Plan,
 )
-from sandbox.room import AttachedRoom, Demise, check_names, check_size, check_word
+from sandbox.room import AttachedRoom, Demise, check_names, check_order, check_size, check_word
 from sandbox.settings import SandboxSettings
 from sandbox.wire import Closed, Stalled, Stream
 
@@ -244,6 +244,7 @@ WHEN_ASKING: Final = {
     "Connection refused": "no Docker engine answers: start it",
     "no space left": "the engine's disk is full: free some, for instance with `docker system prune`",
     "nknown runtime": "the engine does not know this runtime: install it, or leave ASSAY_SANDBOX_RUNTIME empty",
+    "API versions below": "the engine is too old: install Docker Engine 20.10 or newer",
     "No such image": "the image is not on this engine: run `assay images build`",
     "timed out": "the engine is too slow: is the machine overloaded? ASSAY_DOCKER_TIMEOUT is how long we wait",
 }
@@ -272,6 +273,7 @@ class DockerSandbox:
         limits: Limits = Limits(),
         environment: Mapping[str, str] = {},
     ) -> Execution:
+        check_order(command, stdin, collect, limits)
         with self.open(
             files=files, limits=limits, lifetime=limits.seconds + SETUP_SECONDS, environment=environment
         ) as room:
@@ -345,7 +347,11 @@ class DockerSandbox:
         removed = []
         for container, labels in self.engine.containers([DEADLINE]):
             if self._is_left_over(labels, time.time() if now is None else now):
-                self.engine.remove(container)
+                try:
+                    self.engine.remove(container)
+                except SandboxUnavailable as error:  # its worker hangs, perhaps: the others must not wait for it
+                    log.warning("sweep: %s: %s", container, error)
+                    continue
                 removed.append(container)
         return removed
 

@@ -18,6 +18,7 @@ GRACE: Final = 2.0  # seconds beyond a program's own before the room itself is e
 SETTLING: Final = 30.0  # seconds for what no program of the candidate can slow down: starting, taking files
 PIECE: Final = 1 << 16
 LONGEST_FRAME: Final = 1 << 17
+LONGEST_ORDER: Final = 130_000  # the words of a command; the kernel takes none longer than this
 LONGEST_LINE: Final = 1 << 20
 MOST_NAMES: Final = 1 << 24  # bytes of names and refusals for one program: more than a thousand of the longest need
 MOST_FILES: Final = 8000  # and folders, that go in; a room can hold a few more
@@ -207,20 +208,12 @@ class AttachedRoom:
     def _order(
         self, kind: bytes, command: Sequence[str], stdin: bytes, collect: Sequence[str], seconds: float
     ) -> list[tuple[bytes, bytes]]:
-        if isinstance(command, str) or not command or not command[0]:
-            raise SandboxMisused(f"command: {command!r}: a list of words is needed, the program first")
-        for word in command:
-            check_word("command", word)
-        for name in collect:
-            check_name("collect", name)
+        check_order(command, stdin, collect, self._limits)
         if kind == b"R":
             check_range("seconds", seconds)
-        check_size("stdin", [len(stdin)], self._limits)
         head = (f"{seconds:.3f}", str(self._limits.output_kb << 10), str(self._limits.disk_mb << 20))
         fields = (*head, str(len(collect)), *collect, *command)
         order = b"\0".join(field.encode("utf-8", "surrogateescape") for field in fields)
-        if len(order) > LONGEST_FRAME:
-            raise SandboxMisused("command: the words are longer than 128 kB together")
         pieces = [(b"I", stdin[start : start + PIECE]) for start in range(0, len(stdin), PIECE)]
         return [*pieces, (kind, order)]
 
@@ -383,6 +376,19 @@ class AttachedProbe:
 
 
 # names and sizes, checked before a container exists
+
+
+def check_order(command: Sequence[str], stdin: bytes, collect: Sequence[str], limits: Limits) -> None:
+    """There is a command, and the names of what is to be collected stay in /box."""
+    if isinstance(command, str) or not command or not command[0]:
+        raise SandboxMisused(f"command: {command!r}: a list of words is needed, the program first")
+    for word in command:
+        check_word("command", word)
+    for name in collect:
+        check_name("collect", name)
+    if sum(len(word.encode("utf-8", "surrogateescape")) + 1 for word in (*command, *collect)) > LONGEST_ORDER:
+        raise SandboxMisused(f"command: the words and the names to collect are longer than {LONGEST_ORDER:,} bytes")
+    check_size("stdin", [len(stdin)], limits)
 
 
 def check_names(files: Mapping[str, bytes]) -> None:
