@@ -250,6 +250,7 @@ WHEN_ASKING: Final = {
 }
 
 KILLED: Final = 137
+HEARSAY_SECONDS: Final = 3.0  # until the engine has heard why the kernel ended a program
 SLOTS: Final = 7500  # rooms of one host at once
 
 
@@ -335,7 +336,7 @@ class DockerSandbox:
                 enter=partial(enter, user=uid + 1),
                 end=end,
                 autopsy=partial(self._autopsy, container),
-                starved=lambda: bool(self.engine.state(container).get("OOMKilled")),
+                starved=partial(self._was_starved, container),
             )
             room.take(files)
             yield room
@@ -371,12 +372,23 @@ class DockerSandbox:
                 return container, uid
         raise SandboxUnavailable("create container: no free set of user ids: are there thousands of leftovers?")
 
+    def _was_starved(self, container: str) -> bool:
+        """Whether the kernel killed for memory in this room, perhaps a moment ago.
+
+        The engine learns of the end of a program before it learns of the reason: a server that leaves a probe no
+        memory to start with would look like a failure of ours.
+        """
+        deadline = time.monotonic() + HEARSAY_SECONDS
+        while not (starved := bool(self.engine.state(container).get("OOMKilled"))) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return starved
+
     def _autopsy(self, container: str) -> Demise:
         """Why a room ended before we ended it. What no program can bring about is our own failure."""
         self.engine.wait(container, self.settings.docker_timeout)
         state = self.engine.state(container)
         # The flag is also set when any other process of the room was killed for memory, at any time before.
-        if state.get("OOMKilled") and state.get("ExitCode") == KILLED:
+        if state.get("ExitCode") == KILLED and self._was_starved(container):
             return Demise(Ending.OUT_OF_MEMORY, memory_exceeded=True)
         if state.get("ExitCode") == LIFETIME_OVER:
             return Demise(Ending.TIMED_OUT)

@@ -5,6 +5,7 @@ the container ended. Whatever the stream says is a claim of a machine that a can
 every length is bounded here again.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,10 +28,18 @@ NAME_OVERHEAD: Final = 200  # what an empty file costs us
 READY: Final = b"ready"
 
 # The first line says that the engine could start the probe: its own complaint would come on the same stream.
+# What it is to do comes through its stdin, since its command line can be read by every program in the room; and not
+# a byte more is taken from there, so that the next is the first of the first question.
 PROBE: Final = """
-import sys
+import os, sys
+def exactly(size):
+    words = b""
+    while len(words) < size:
+        words += os.read(0, size - len(words)) or sys.exit()
+    return words
 print("ready", flush=True)
-exec(compile(sys.argv.pop(1), "probe", "exec"))
+program, *sys.argv[1:] = os.fsdecode(exactly(int(exactly(20)))).split("\\0")
+exec(compile(program, "probe", "exec"))
 """
 
 REASONS: Final = {
@@ -183,7 +192,7 @@ class AttachedRoom:
         probe = AttachedProbe(self._limits.output_kb << 10)
         try:
             if self._demise is None:
-                probe.begin(self._enter(("python3", "-I", "-c", PROBE, program, *arguments)), self._starved)
+                probe.begin(self._enter(("python3", "-I", "-c", PROBE)), (program, *arguments), self._starved)
         except Closed:
             self._find_demise()
         try:
@@ -328,10 +337,14 @@ class AttachedProbe:
         self._rest = b""
         self._silence = "the room had ended"
 
-    def begin(self, stream: Stream, starved: Callable[[], bool]) -> None:
+    def begin(self, stream: Stream, words: Sequence[str], starved: Callable[[], bool]) -> None:
         self._stream, self._silence = stream, ""
+        deadline = time.monotonic() + SETTLING
+        content = os.fsencode("\0".join(words))
         try:
-            greeting = self._line(stream, time.monotonic() + SETTLING)
+            greeting = self._line(stream, deadline)
+            if greeting == READY:
+                stream.write(b"%020d" % len(content) + content, deadline)
         except (Stalled, Closed):
             greeting = None
         if greeting != READY:
