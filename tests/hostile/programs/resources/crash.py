@@ -1,0 +1,12 @@
+# Attacks the host's disk: dies with much in memory, in ways that leave a core file where one may be left.
+import os
+import resource
+import signal
+import sys
+
+ballast = bytearray(b"x") * (20 << 20)
+try:
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+except ValueError:
+    print("refused", flush=True)
+os.kill(os.getpid(), getattr(signal, sys.argv[1]))
