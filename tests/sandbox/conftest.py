@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -10,6 +11,8 @@ from sandbox.container import KIND, Owner
 from sandbox.docker import DockerSandbox, Engine
 from sandbox.images import pinned
 from sandbox.settings import SandboxSettings
+
+IMPLEMENTATIONS: Final = ["docker_sandbox"]  # the fixtures that give a Sandbox: each must keep the promise
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +36,11 @@ def docker_sandbox(engine: Engine, settings: SandboxSettings, kind: str) -> Dock
     return DockerSandbox(engine, pinned(settings, "python"), settings, Owner(kind=kind))
 
 
-@pytest.fixture
-def sandbox(docker_sandbox: DockerSandbox, engine: Engine, kind: str) -> Iterator[Sandbox]:
+@pytest.fixture(params=IMPLEMENTATIONS)
+def sandbox(request: pytest.FixtureRequest, engine: Engine, kind: str) -> Iterator[Sandbox]:
     """What every test of the promise is given; afterwards an honest program still runs, and nothing is left."""
-    yield docker_sandbox
-    honest = docker_sandbox.run(["python3", "-c", "print(6 * 7)"], limits=Limits(seconds=20))
+    sandbox: Sandbox = request.getfixturevalue(request.param)
+    yield sandbox
+    honest = sandbox.run(["python3", "-c", "print(6 * 7)"], limits=Limits(seconds=20))
     assert (honest.ok, honest.stdout) == (True, b"42\n"), f"the next candidate paid for it: {honest}"
     assert engine.containers([f"{KIND}={kind}"]) == []

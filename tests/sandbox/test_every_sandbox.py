@@ -1,7 +1,7 @@
 """The promise of the sandbox, for every implementation of it.
 
 Knows the protocol and nothing else: what is said here of one sandbox must hold for any. An implementation is added
-by one word in the parameters of the fixture `sandbox`.
+by one word in IMPLEMENTATIONS, in conftest.py.
 """
 
 import errno
