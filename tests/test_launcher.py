@@ -310,7 +310,7 @@ def test_a_python_without_ensurepip_gets_it(fresh: Copy) -> None:
     script(fresh.machine / "python3.11", f'exec {sys.executable} -I -c "$(cat {fresh.machine}/lacking.py; echo "$3")"')
     started = fresh.start("test", bare=True)
     assert started.status == 0, started.err
-    assert "python3-venv" in started.err
+    assert re.search(r"installs python3(\.\d+)?-venv:", started.err)
 
 
 @pytest.mark.parametrize("arguments", [("up", "--no-install"), ("test", "--no-install"), ("settings",)])

@@ -50,11 +50,12 @@ class MachineUnready(Exception):
 
 
 class Program(Enum):
-    """A program that is not Python's: what we call it, and what it is for."""
+    """What does not come with Python packages: what we call it, and what it is for."""
 
     ENGINE = "Docker Engine", "it runs candidates' programs in the sandbox"
     DEBOOTSTRAP = "debootstrap", "it makes the Debian that the sandbox images start from; no registry answers"
     CHROMIUM = "Chromium", "the tests look at the portal's pages in it"
+    LIBATOMIC = "libatomic", "Playwright, which drives Chromium, does not start without it"
     POSTGRES = "PostgreSQL", "the tests run its server programs in a folder of their own"
 
 
@@ -67,6 +68,7 @@ PACKAGES: Final = {
     Program.ENGINE: ("docker.io", "apparmor", "ca-certificates"),
     Program.DEBOOTSTRAP: ("debootstrap", "debian-archive-keyring", "gpgv"),
     Program.CHROMIUM: ("chromium",),
+    Program.LIBATOMIC: ("libatomic1",),
     Program.POSTGRES: ("postgresql",),
 }
 
@@ -175,6 +177,10 @@ def _is_here(program: Program) -> bool:
             return _which("debootstrap") is not None
         case Program.CHROMIUM:
             return find_chromium() is not None
+        case Program.LIBATOMIC:
+            return any(
+                found for place in ("lib64", "lib", "lib/*") for found in Path("/usr").glob(f"{place}/libatomic.so.1")
+            )
         case Program.POSTGRES:
             return find_postgres() is not None
 

@@ -99,7 +99,7 @@ def test_ubuntu_gets_the_browser_that_is_no_snap() -> None:
 
 def test_another_system_is_told_what_to_install() -> None:
     fedora = replace(BARE, distribution="fedora", system="Fedora Linux 41")
-    with pytest.raises(MachineUnready, match=r"Fedora Linux 41: missing: Docker Engine, Chromium, PostgreSQL\."):
+    with pytest.raises(MachineUnready, match=r"Linux 41: missing: Docker Engine, Chromium, libatomic, PostgreSQL\."):
         decide(fedora)
 
 
