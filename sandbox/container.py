@@ -29,8 +29,9 @@ SOCKETS_A_MB: Final = 4
 FEWEST_SOCKETS: Final = 256
 
 
-# The engine's own list, which a list of ours replaces, and two folders more. Pseudo terminals are counted for the
-# whole host: one room could take them all. Message queues would be one more place to leave something in.
+# The engine's own list, which a list of ours replaces, and three folders more. Pseudo terminals are counted for the
+# whole host: one room could take them all. Message queues would be one more place to leave something in. The pressure
+# is that of the whole host, and may be written to: a neighbour's work could be listened to, with an alarm.
 MASKED: Final = [
     "/proc/acpi",
     "/proc/asound",
@@ -46,6 +47,7 @@ MASKED: Final = [
     "/sys/firmware",
     "/dev/mqueue",
     "/dev/pts",
+    "/proc/pressure",
 ]
 
 

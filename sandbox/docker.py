@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import random
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,8 @@ import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
-from sandbox import Ending, Execution, Limits, Room, SandboxMisused, SandboxUnavailable, check_range
+from sandbox import Ending, Execution, Limits, Room, SandboxUnavailable, check_range
+from sandbox.checks import check_environment, check_files, check_gateways, check_order
 from sandbox.container import (
     DEADLINE,
     FENCE,
@@ -31,7 +31,7 @@ from sandbox.container import (
     Owner,
     Plan,
 )
-from sandbox.room import AttachedRoom, Demise, check_names, check_order, check_size, check_word
+from sandbox.room import AttachedRoom, Demise
 from sandbox.settings import SandboxSettings
 from sandbox.wire import Closed, Stalled, Stream
 
@@ -291,10 +291,9 @@ class DockerSandbox:
         environment: Mapping[str, str] = {},
     ) -> Iterator[Room]:
         check_range("lifetime", lifetime)
-        check_names(files)
-        check_size("files", [len(content) for content in files.values()], limits)
-        _check_gateways(gateways)
-        _check_environment(environment)
+        check_files(files, limits)
+        check_gateways(gateways)
+        check_environment(environment)
         plan = Plan(
             self.image,
             self.seccomp,
@@ -321,7 +320,10 @@ class DockerSandbox:
         def end() -> None:
             for stream in streams:
                 stream.close()
-            self.engine.remove(container)
+            try:
+                self.engine.remove(container)
+            except SandboxUnavailable as error:  # what the program did is known by now: a sweep removes the rest
+                log.warning("room %s: left for a sweep: %s", container[:12], error)
 
         try:
             warden = self.engine.attach(container)
@@ -406,21 +408,6 @@ def _start_relay(enter: Callable[[Sequence[str], int], Stream], user: int, gatew
         raise SandboxUnavailable(
             f"gateway: the relay did not start: {relay.stderr.decode(errors='replace')}"
         ) from error
-
-
-def _check_environment(environment: Mapping[str, str]) -> None:
-    for name, value in environment.items():
-        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
-            raise SandboxMisused(f"environment: {name!r}: a name is letters, digits and _")
-        check_word("environment", value)
-
-
-def _check_gateways(gateways: Mapping[int, Path]) -> None:
-    for port, path in gateways.items():
-        if not 1024 <= port <= 65535:
-            raise SandboxMisused(f"gateways: {port}: a port between 1024 and 65535 is needed")
-        if not path.is_socket():
-            raise SandboxMisused(f"gateways: {path}: there is no unix socket")
 
 
 def _number(text: str) -> float:

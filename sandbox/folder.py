@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox import SandboxMisused
-from sandbox.room import MOST_FILES, check_name
+from sandbox.checks import MOST_FILES, check_name
 
 
 def read_folder(folder: Path, disk_mb: int) -> dict[str, bytes]:

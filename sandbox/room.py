@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sandbox import Answer, Ending, Execution, Limits, Probe, SandboxMisused, SandboxUnavailable, check_range
+from sandbox.checks import check_order, check_word
 from sandbox.wire import Closed, Stalled, Stream
 
 GRACE: Final = 2.0  # seconds beyond a program's own before the room itself is ended; the warden's clock comes first
 SETTLING: Final = 30.0  # seconds for what no program of the candidate can slow down: starting, taking files
 PIECE: Final = 1 << 16
 LONGEST_FRAME: Final = 1 << 17
-LONGEST_ORDER: Final = 130_000  # the words of a command; the kernel takes none longer than this
 LONGEST_LINE: Final = 1 << 20
 MOST_NAMES: Final = 1 << 24  # bytes of names and refusals for one program: more than a thousand of the longest need
-MOST_FILES: Final = 8000  # and folders, that go in; a room can hold a few more
-BLOCK: Final = 4096
 NAME_OVERHEAD: Final = 200  # what an empty file costs us
 READY: Final = b"ready"
 
@@ -386,71 +384,6 @@ class AttachedProbe:
                 self._silence = f"an answer longer than {self._longest} bytes"
                 return None
         return b"".join(pieces)
-
-
-# names and sizes, checked before a container exists
-
-
-def check_order(command: Sequence[str], stdin: bytes, collect: Sequence[str], limits: Limits) -> None:
-    """There is a command, and the names of what is to be collected stay in /box."""
-    if isinstance(command, str) or not command or not command[0]:
-        raise SandboxMisused(f"command: {command!r}: a list of words is needed, the program first")
-    for word in command:
-        check_word("command", word)
-    for name in collect:
-        check_name("collect", name)
-    if sum(len(word.encode("utf-8", "surrogateescape")) + 1 for word in (*command, *collect)) > LONGEST_ORDER:
-        raise SandboxMisused(f"command: the words and the names to collect are longer than {LONGEST_ORDER:,} bytes")
-    check_size("stdin", [len(stdin)], limits)
-
-
-def check_names(files: Mapping[str, bytes]) -> None:
-    """Every name is below /box, none is a folder of another, and there are not too many."""
-    folders: set[str] = set()
-    for name in files:
-        check_name("files", name)
-        if name == ".":
-            raise SandboxMisused("files: '.': a file needs a name")
-        folder = name.rpartition("/")[0]
-        while folder and folder not in folders:
-            folders.add(folder)
-            folder = folder.rpartition("/")[0]
-        if len(files) + len(folders) > MOST_FILES:
-            raise SandboxMisused(f"files: more than {MOST_FILES:,} files and folders: leave some out")
-    for name in folders & files.keys():
-        raise SandboxMisused(f"files: {name!r}: a file, and the folder of another file")
-
-
-def check_name(what: str, name: str) -> None:
-    try:
-        encoded = name.encode()
-    except UnicodeEncodeError:
-        raise SandboxMisused(f"{what}: {name!r}: the name is not valid Unicode") from None
-    parts = name.split("/")
-    if "\0" in name or name.startswith("/") or ".." in parts or "" in parts or ("." in parts and name != "."):
-        raise SandboxMisused(f"{what}: {name!r}: a name must be relative and must not contain '..', '.' or '//'")
-    if len(encoded) > 4000 or any(len(part.encode()) > 255 for part in parts):
-        raise SandboxMisused(f"{what}: {name[:60]!r}...: the name is too long: 255 bytes a part, 4,000 in all")
-
-
-def check_size(what: str, sizes: Sequence[int], limits: Limits) -> None:
-    """Files lie in memory: what is put in must leave at least half of it to the program."""
-    needed = sum(-(-size // BLOCK) for size in sizes) * BLOCK / 2**20
-    if needed > limits.disk_mb:
-        raise SandboxMisused(f"{what}: {needed:.1f} MB: more than disk_mb = {limits.disk_mb}: raise it, or send less")
-    if needed > limits.memory_mb / 2:
-        raise SandboxMisused(
-            f"{what}: {needed:.1f} MB: more than half of memory_mb = {limits.memory_mb}: raise it, or send less"
-        )
-
-
-def check_word(what: str, word: str) -> None:
-    try:
-        encoded = word.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise SandboxMisused(f"{what}: {word[:60]!r}: a word must be valid Unicode") from None
-    if b"\0" in encoded:
-        raise SandboxMisused(f"{what}: {word[:60]!r}: a word cannot contain a NUL character")
 
 
 def _readable(name: bytes) -> str:

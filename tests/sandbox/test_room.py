@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import Ending, Execution, Limits, SandboxMisused, SandboxUnavailable
-from sandbox.room import GRACE, LONGEST_FRAME, AttachedRoom, Demise, check_names
+from sandbox.checks import check_names
+from sandbox.room import GRACE, LONGEST_FRAME, AttachedRoom, Demise
 from sandbox.wire import Closed, Stream
 from tests.sandbox.test_wire import ERR, OUT, framed, without_end
 
