@@ -49,7 +49,7 @@ class Engine:
         with self._failing_as("connect"):
             _knock(settings)
             self.api: Any = docker.APIClient(  # half of its methods have no types
-                base_url=settings.docker_host, version="auto", timeout=int(settings.docker_timeout)
+                base_url=settings.docker_host, version="auto", timeout=math.ceil(settings.docker_timeout)
             )
         spoken = tuple(int(part) for part in self.api.api_version.split("."))
         if spoken < OLDEST_API:
