@@ -21,7 +21,7 @@ def tell(more: int) -> None:
     global held
     before, held = held, held + more
     if before // MB != held // MB:
-        os.write(1, f"{held}\n".encode())
+        os.write(1, f"{os.getpid()} {held}\n".encode())
 
 
 def fill(sender: socket.socket, piece: bytes) -> None:
@@ -202,6 +202,9 @@ def locks() -> None:
         tell(200)
 
 
+for _ in range(int(sys.argv[2]) - 1):
+    if os.fork() == 0:
+        break
 globals()[sys.argv[1]]()
 print("end", flush=True)
 time.sleep(1e6)
