@@ -134,7 +134,7 @@ class Plan:
             "Ulimits": [
                 _ulimit("nofile", 1024),
                 _ulimit("fsize", limits.disk_mb << 20),
-                _ulimit("core", 0),
+                _ulimit("core", 1),  # not 0, with which a host that pipes core dumps would still take one
                 _ulimit("memlock", 0),
                 _ulimit("cpu", math.ceil(self.lifetime * max(1.0, limits.cpus)) + 10),
             ],

@@ -61,6 +61,7 @@ def _checks(settings: SandboxSettings) -> Iterator[Check]:
     try:
         with Engine(settings) as engine:
             yield from _engine(engine)
+            yield _huge_pages()
             yield _disk("disk of the engine", Path(engine.info()["DockerRootDir"]))
             yield _disk("disk of the state folder", settings.state)
             sandbox = DockerSandbox(engine, pinned(settings, "python"), settings, Owner(kind="doctor"))
@@ -108,6 +109,12 @@ def _engine(engine: Engine) -> Iterator[Check]:
         "counted by the kernel (cgroup v2)" if counted else "bounded by number, not counted (cgroup v1)",
         "" if counted else "prefer a host with cgroup v2, which counts socket buffers as memory",
     )
+
+
+def _huge_pages(pages: Path = Path("/proc/sys/vm/nr_hugepages")) -> Check:
+    count = int(pages.read_text()) if pages.exists() else 0
+    advice = "programs can take them, and no limit counts them: set vm.nr_hugepages to 0" if count else ""
+    return Check("huge pages", True, f"{count} set aside", advice)
 
 
 def _floor(name: str, version: str, floor: tuple[int, ...]) -> Check:

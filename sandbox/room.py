@@ -72,6 +72,7 @@ class Record:
     ended: float | None = None
     ending: Ending = Ending.EXITED
     code: int = 0
+    lasted: float = 0.0  # by the warden's clock
     cpu_seconds: float | None = None
     kills: int = 0
     failure: str = ""
@@ -95,7 +96,8 @@ class Record:
     def _as(self, ending: Ending, code: int | None, memory_exceeded: bool) -> Execution:
         seconds = 0.0
         if self.started is not None:
-            seconds = (self.ended or time.monotonic()) - self.started
+            # We may have been late to read that it began; nobody can make our clock run slower than the warden's.
+            seconds = max(self.lasted, (self.ended or time.monotonic()) - self.started)
         return Execution(
             ending=ending,
             exit_code=code,
@@ -178,7 +180,10 @@ class AttachedRoom:
         if self._demise is not None:
             return record.cut_off(self._demise)
         try:
-            self._settle(record, [(b"X", b"")], b"z")
+            self._say(b"X")
+            self._follow(record, b"z", SETTLING)
+        except Stalled:  # what is served may be at fault: it runs until it is ended
+            return record.cut_off(self._take_down())
         except Closed:
             return record.cut_off(self._find_demise())
         return record.execution()
@@ -266,15 +271,16 @@ class AttachedRoom:
             record.failure = payload.decode(errors="replace")
         elif kind == b"e":
             record.ended = time.monotonic()
-            why, code, spent, kills, failure = payload.split(b"\0", 4)
+            why, code, lasted, spent, kills, failure = payload.split(b"\0", 5)
             record.ending, record.code, record.kills = REASONS[why], int(code), int(kills)
+            record.lasted = int(lasted) / 1e6
             record.cpu_seconds = int(spent) / 1e6 if int(spent) >= 0 else None
             record.failure = failure.decode(errors="replace")
         elif kind in (b"f", b"n") and record.names_left < len(payload):
             raise SandboxUnavailable("room: names without end: the warden does not say that")
         elif kind == b"f":
             record.names_left -= len(payload) + NAME_OVERHEAD
-            record.open_file = _readable(payload)
+            record.open_file = payload.decode()
             record.files[record.open_file] = bytearray()
         elif kind == b"d":
             kept = payload[: record.files_left]
@@ -286,8 +292,6 @@ class AttachedRoom:
             record.refused[_readable(name)] = why_refused.decode(errors="replace")
         elif kind == b"x":
             raise SandboxMisused(f"files: {payload.decode(errors='replace')}: the room could not take them")
-        elif kind == b"!":
-            raise SandboxUnavailable(f"room: {payload.decode(errors='replace')}")
         elif kind != b"z":
             raise SandboxUnavailable(f"room: {kind!r}: the warden does not say that")
 

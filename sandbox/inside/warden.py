@@ -32,6 +32,7 @@ CHUNK = 1 << 16
 TICK = 0.01
 MOST_FILES = 1000
 DEEPEST = 40
+DYING = 10.0  # seconds; hundreds of processes on a tenth of a processor need some
 LIFETIME_OVER = 99  # our exit code; a program cannot make PID 1 exit
 
 Found = tuple[str, int, str]  # a name below /box, a descriptor or -1, and why it is refused
@@ -126,7 +127,9 @@ class Program:
     """One program of the candidate, from its start until everything that it left behind is gone."""
 
     def __init__(self, command: list[bytes], stdin: int, processes: int, seconds: float, output: int) -> None:
-        self.deadline = time.monotonic() + seconds if seconds else None
+        self.began = time.monotonic()
+        self.ended = self.began
+        self.deadline = self.began + seconds if seconds else None
         self.room_left = output
         self.why = b""  # why we ended it; empty while it goes on or when it ended by itself
         self.status: int | None = None
@@ -172,11 +175,11 @@ class Program:
             if pid == 0:
                 return
             if pid == self.pid:
-                self.status = status
+                self.status, self.ended = status, time.monotonic()
 
-    def end(self) -> bool:
-        """Kill everything that the candidate's uid still runs. False if something does not die."""
-        patience = time.monotonic() + 5
+    def end(self) -> None:
+        """Kill everything that the candidate's uid still runs; what does not die so dies with the room."""
+        patience = time.monotonic() + DYING
         while time.monotonic() < patience:
             # To every process of this uid, at once and under the kernel's lock: forking faster does not help.
             try:
@@ -185,9 +188,9 @@ class Program:
                 pass
             self.reap()
             if not _others():
-                return True
+                return
             time.sleep(0.002)
-        return False
+        os._exit(LIFETIME_OVER)
 
 
 def _become(command: list[bytes], streams: tuple[int, int, int], trouble: int, processes: int) -> None:
@@ -197,12 +200,8 @@ def _become(command: list[bytes], streams: tuple[int, int, int], trouble: int, p
             os.dup2(descriptor, number)
         os.setsid()
         os.chdir(BOX)
-        for ignored in (
-            signal.SIGPIPE,
-            signal.SIGXFSZ,
-            signal.SIGINT,
-        ):  # an ignored signal stays so beyond exec
-            signal.signal(ignored, signal.SIG_DFL)
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            signal.signal(ignored, signal.SIG_DFL)  # or it would stay ignored beyond exec
         os.nice(5)  # when processors are short, the warden and the probes come first
         # The uid is this room's alone, so counting by uid is counting by room; PID 1 itself is one of them.
         resource.setrlimit(resource.RLIMIT_NPROC, (processes + 1, processes + 1))
@@ -347,7 +346,7 @@ class Room:
 
     def _watch(self, program: Program) -> None:
         program.reap()
-        if program.deadline is not None and time.monotonic() >= program.deadline:
+        if program.status is None and program.deadline is not None and time.monotonic() >= program.deadline:
             program.why = program.why or b"time"
         if self.gauge.open_sockets() > self.most_sockets:
             # cgroup v1 does not count what waits in TCP and UDP buffers; the number of sockets bounds it.
@@ -361,7 +360,7 @@ class Room:
             self._finish(program)
 
     def _finish(self, program: Program) -> None:
-        gone = program.end()
+        program.end()
         for descriptor in list(program.streams):
             while descriptor in program.streams and self._pass_on(program, descriptor):
                 continue
@@ -374,11 +373,9 @@ class Room:
         spent = cpu - self.before[0] if cpu >= 0 else -1
         killed = max(0, kills - self.before[1])
         code = os.waitstatus_to_exitcode(program.status) if program.status is not None else -signal.SIGKILL
-        self.outside.send(
-            b"e", program.why, str(code).encode(), str(spent).encode(), str(killed).encode(), program.failure
-        )
-        if not gone:
-            self.outside.send(b"!", b"processes that do not die")
+        lasted = int((program.ended - program.began) * 1e6)
+        numbers = (str(number).encode() for number in (code, lasted, spent, killed))
+        self.outside.send(b"e", program.why, *numbers, program.failure)
         for name, descriptor, refusal in _found(self.collect, self.most_bytes):
             if descriptor < 0:
                 self.outside.send(b"n", os.fsencode(name), refusal.encode())
@@ -405,6 +402,7 @@ def _found(names: list[bytes], left: int) -> Iterator[Found]:
         name, depth = queue.pop()
         parent = -1
         try:
+            name.encode()  # a name that is no text could, made readable, be mistaken for another
             parent, leaf = _parent(name)
             look = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(look.st_mode) and depth < DEEPEST:
@@ -419,6 +417,8 @@ def _found(names: list[bytes], left: int) -> Iterator[Found]:
                 yield name, os.open(leaf, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent), ""
         except FileNotFoundError:
             continue
+        except UnicodeEncodeError:
+            yield name, -1, "the name is not UTF-8"
         except OSError as error:
             yield name, -1, _refusal(error)
         finally:

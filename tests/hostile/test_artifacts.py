@@ -80,7 +80,7 @@ def test_trees_without_end_are_read_to_a_limit(sandbox: Sandbox, way: str) -> No
 def test_names_are_data(sandbox: Sandbox) -> None:
     """E1: they can be stored as text, and none is lost, or leaves its folder."""
     execution = results(sandbox, "names", collect=["out"])
-    assert len(execution.files) == 18
+    assert len(execution.files) == 17
     assert set(execution.files.values()) == {b"kept"}
     assert json.loads(json.dumps(list(execution.files))) == list(execution.files)
     assert all(name.encode().startswith(b"out/") and ".." not in name.split("/") for name in execution.files)

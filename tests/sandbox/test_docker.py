@@ -99,7 +99,7 @@ def test_a_container_is_locked_down_as_the_engine_itself_sees_it(
     assert host["NanoCpus"] == 500_000_000
     assert 10 < host["PidsLimit"] < 100
     assert {limit["Name"]: limit["Hard"] for limit in host["Ulimits"]}.items() >= {
-        "nofile": 1024, "fsize": 8 << 20, "core": 0, "memlock": 0
+        "nofile": 1024, "fsize": 8 << 20, "core": 1, "memlock": 0
     }.items()  # fmt: skip
     assert host["Tmpfs"].keys() == {"/box", "/tmp", "/dev/shm"}
     for place, options in host["Tmpfs"].items():

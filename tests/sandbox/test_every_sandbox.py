@@ -888,11 +888,8 @@ def test_names_that_are_no_text_can_be_stored_and_printed(sandbox: Sandbox) -> N
     assert execution.ok
     for name in (*execution.files, *execution.refused):
         assert name.encode().decode() == name  # no surrogates: databases and JSON take it
-    assert sorted(execution.files.values()) == sorted(
-        [b"\xff\xfe", b"\xed\xa0\x80", b"caf\xe9", "naïve".encode(), b"\x01\x7f"]
-    )
-    assert execution.files["out/naïve"] == "naïve".encode()
-    assert len(execution.refused) == 1
+    assert execution.files == {"out/naïve": "naïve".encode(), "out/\x01\x7f": b"\x01\x7f"}
+    assert len(execution.refused) == 4  # made readable, one such name could be taken for another
 
 
 # A program that goes on, and what is asked of it

@@ -18,9 +18,9 @@ from sandbox.wire import Closed, Stream
 from tests.sandbox.test_wire import ERR, OUT, framed, without_end
 
 LIMITS = Limits(seconds=0.1, output_kb=4, disk_mb=1)
-KINDS = [b"s", b"1", b"2", b"e", b"f", b"d", b"n", b"z", b"b", b"x", b"!", b"?"]
+KINDS = [b"s", b"1", b"2", b"e", b"f", b"d", b"n", b"z", b"b", b"x", b"?"]
 STARTED = (b"s", b"")
-WELL = (b"e", b"\x00" + b"0\x001500000\x000\x00")
+WELL = (b"e", b"\x00" + b"0\x0090\x001500000\x000\x00")
 DONE = (b"z", b"")
 
 Words = tuple[bytes, bytes]
@@ -109,8 +109,10 @@ def told(*words: Words, limits: Limits = LIMITS) -> Execution:
             thread.join()
 
 
-def ended(why: bytes = b"", code: int = 0, spent: int = 0, kills: int = 0, failure: bytes = b"") -> Words:
-    return b"e", b"\0".join([why, b"%d" % code, b"%d" % spent, b"%d" % kills, failure])
+def ended(
+    why: bytes = b"", code: int = 0, lasted: int = 90, spent: int = 0, kills: int = 0, failure: bytes = b""
+) -> Words:
+    return b"e", b"\0".join([why, b"%d" % code, b"%d" % lasted, b"%d" % spent, b"%d" % kills, failure])
 
 
 # An honest warden
@@ -175,10 +177,13 @@ def test_words_may_be_cut_anywhere_on_their_way(cuts: list[int]) -> None:
     assert (execution.stdout, execution.files) == (b"out", {"name": b"content"})
 
 
-def test_a_name_that_is_no_text_is_written_so_that_it_can_be_read() -> None:
-    execution = told(STARTED, WELL, (b"f", b"caf\xe9\n"), (b"d", b"x"), (b"n", b"\xff\0a link"), DONE)
-    assert execution.files == {"caf\\xe9\n": b"x"}
-    assert execution.refused == {"\\xff": "a link"}
+def test_a_refused_name_that_is_no_text_is_written_so_that_it_can_be_read() -> None:
+    execution = told(STARTED, WELL, (b"n", b"caf\xe9\n\0the name is not UTF-8"), DONE)
+    assert execution.refused == {"caf\\xe9\n": "the name is not UTF-8"}
+
+
+def test_being_late_to_read_that_a_program_began_does_not_make_it_faster() -> None:
+    assert told(STARTED, ended(lasted=7_000_000), DONE).seconds == 7
 
 
 # A warden that lies
@@ -202,13 +207,14 @@ def test_files_are_kept_up_to_the_limit_whatever_the_warden_sends() -> None:
         (b"?", b""),
         (b"\0", b""),
         (b"e", b""),
-        (b"e", b"\0no number\0\0\0"),
-        (b"e", b"time\x000\x000"),
-        (b"e", b"\x000\x000\x00many\x00"),
-        (b"e", b"bored\x000\x000\x000\x00"),
-        (b"e", b"\x00" + b"9" * 5000 + b"\x000\x000\x00"),
+        (b"e", b"\0no number\x000\x000\x000\0"),
+        (b"e", b"\x000\0ages\x000\x000\0"),
+        (b"e", b"time\x000\x000\x000"),
+        (b"e", b"\x000\x000\x000\x00many\x00"),
+        (b"e", b"bored\x000\x000\x000\x000\x00"),
+        (b"e", b"\x00" + b"9" * 5000 + b"\x000\x000\x000\x00"),
+        (b"f", b"caf\xe9"),
         (b"d", b"of no file"),
-        (b"!", b"processes that do not die"),
     ],
 )
 def test_what_a_warden_does_not_say_is_our_own_failure(words: Words) -> None:
