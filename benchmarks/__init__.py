@@ -4,7 +4,7 @@ A module here has one function, `measure`, and `assay bench NAME` runs it. Speed
 a ratio between two programs that took turns says the same on a busy machine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 
@@ -23,3 +23,4 @@ class Figure:
 
 
 Progress = Callable[[str], object]
+Measure = Callable[[Progress], Iterator[Figure]]

@@ -1,29 +1,23 @@
 """`assay bench NAME`."""
 
-import importlib
 import json
-import pkgutil
 import sys
-from pathlib import Path
+from typing import Final
 
 import click
 
-from benchmarks import Figure
+from benchmarks import Figure, Measure, sandbox
 
-
-def names() -> list[str]:
-    here = [str(Path(__file__).parent)]
-    return sorted(module.name for module in pkgutil.iter_modules(here) if module.name != "cli")
+BENCHMARKS: Final[dict[str, Measure]] = {"sandbox": sandbox.measure}
 
 
 @click.command()
-@click.argument("name", type=click.Choice(names()))
+@click.argument("name", type=click.Choice(sorted(BENCHMARKS)))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 def bench(name: str, as_json: bool) -> None:
     """Measure one part of Assay against something else that runs in the same minute."""
-    measure = importlib.import_module(f"benchmarks.{name}").measure
     figures = []
-    for figure in measure(_progress):
+    for figure in BENCHMARKS[name](_progress):
         figures.append(figure)
         _progress("")
         if not as_json:

@@ -85,7 +85,12 @@ def check_environment(environment: Mapping[str, str]) -> None:
     for name, value in environment.items():
         if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
             raise SandboxMisused(f"environment: {name!r}: a name is letters, digits and _")
+        if name.startswith("LD_"):
+            raise SandboxMisused(f"environment: {name!r}: the warden would be loaded with it too")
         check_word("environment", value)
+    sizes = [len(name) + len(value.encode("utf-8", "surrogateescape")) for name, value in environment.items()]
+    if sum(sizes) > LONGEST_ORDER:
+        raise SandboxMisused(f"environment: longer than {LONGEST_ORDER:,} bytes")
 
 
 def check_gateways(gateways: Mapping[int, Path]) -> None:

@@ -21,7 +21,7 @@ DEFAULTS = Limits()
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-def doctor(as_json: bool) -> None:
+def doctor(as_json: bool) -> int:
     """Prove every limit of the sandbox on this machine.
 
     Each line is a program that tried to break one promise, and what it achieved. Exit code 1 when one of them
@@ -36,7 +36,7 @@ def doctor(as_json: bool) -> None:
         warned = sum(check.ok and bool(check.advice) for check in report.checks)
         verdict = "This host keeps the promise." if report.ok else "This host must not run candidates' programs."
         click.echo(f"\n{verdict}  {len(report.checks)} checks, {red} red, {warned} with advice.")
-    sys.exit(0 if report.ok else 1)
+    return 0 if report.ok else 1
 
 
 def _show(check: Check) -> None:
@@ -98,9 +98,9 @@ def execute(
     assay sandbox exec --seconds 5 --collect out.csv --json . -- python3 report.py
 
     Exit code 0 whatever the program does, for its misbehaviour is what was asked about; 2 when the request cannot
-    be carried out as it stands, 3 when the sandbox is not there.
+    be carried out as it stands, for instance when there is no such command; 3 when the sandbox is not there.
     """
-    limits = Limits(seconds, memory_mb, processes, output_kb, disk_mb)
+    limits = Limits(seconds=seconds, memory_mb=memory_mb, processes=processes, output_kb=output_kb, disk_mb=disk_mb)
     files = read_folder(folder, disk_mb)
     read = stdin.read((disk_mb << 20) + 1) if stdin is not None else b""
     settings = SandboxSettings()
@@ -142,23 +142,24 @@ def _as_json(done: Execution) -> dict[str, Any]:
 
 def _tell(done: Execution) -> None:
     for content, stream in ((done.stdout, sys.stdout), (done.stderr, sys.stderr)):
+        if stream is None:
+            continue  # our caller closed it
         # A terminal obeys escape codes: what a stranger's program printed is shown there with them made visible.
-        if stream.isatty():
-            stream.write(_visible(content))
-        else:
-            stream.buffer.write(content)
+        shown = _visible(content, "\n\t").encode(stream.encoding, "backslashreplace") if stream.isatty() else content
+        stream.buffer.write(shown)
         stream.flush()
     code = "" if done.exit_code is None else f" with {done.exit_code}"
     click.echo(f"{done.ending}{code} after {done.seconds:.2f} s", err=True)
     for name, content in done.files.items():
         click.echo(f"  {_visible(name.encode())}  {len(content):,} bytes", err=True)
     for name, why in done.refused.items():
-        click.echo(f"  {_visible(name.encode())}  not taken: {why}", err=True)
+        click.echo(f"  {_visible(name.encode())}  not taken: {_visible(why.encode())}", err=True)
 
 
-def _visible(content: bytes) -> str:
+def _visible(content: bytes, kept: str = "") -> str:
+    """A name with a line break in it could otherwise write lines of ours."""
     text = content.decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+    return "".join(char if char.isprintable() or char in kept else f"\\x{ord(char):02x}" for char in text)
 
 
 @click.group()

@@ -89,8 +89,17 @@ class Engine:
             found = self.api.images(filters={"label": label})
             return {str(image["Id"]): dict(image["Labels"]) for image in found}
 
+    def tags(self, image_id: str) -> list[str]:
+        with self._failing_as("inspect image"):
+            return list(self.api.inspect_image(image_id)["RepoTags"] or [])
+
+    def tag(self, image_id: str, tag: str) -> None:
+        repository, _, version = tag.rpartition(":")
+        with self._failing_as("tag image"):
+            self.api.tag(image_id, repository, version)
+
     def remove_image(self, image_id: str) -> bool:
-        """Remove an image, unless a container or another image needs it."""
+        """Remove an image, or one of its tags, unless a container or another image needs it."""
         with self._failing_as("remove image"):
             try:
                 self.api.remove_image(image_id)
@@ -400,14 +409,16 @@ class DockerSandbox:
 
 
 def _start_relay(enter: Callable[[Sequence[str], int], Stream], user: int, gateways: Mapping[int, Path]) -> None:
-    relay = enter(["python3", "-I", "/opt/assay/relay.py", *map(str, gateways)], user)
+    complaint = "the room had ended"
     try:
-        relay.write(b"?\n", time.monotonic() + SETUP_SECONDS)
-        relay.read(time.monotonic() + SETUP_SECONDS)
+        relay = enter(["python3", "-I", "/opt/assay/relay.py", *map(str, gateways)], user)
+        try:
+            relay.write(b"?\n", time.monotonic() + SETUP_SECONDS)
+            relay.read(time.monotonic() + SETUP_SECONDS)
+        finally:
+            complaint = relay.stderr.decode(errors="replace")
     except (Stalled, Closed) as error:
-        raise SandboxUnavailable(
-            f"gateway: the relay did not start: {relay.stderr.decode(errors='replace')}"
-        ) from error
+        raise SandboxUnavailable(f"gateway: the relay did not start: {complaint}") from error
 
 
 def _number(text: str) -> float:

@@ -5,6 +5,7 @@ another runtime. So every check runs a program that tries to break one promise, 
 """
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -23,7 +24,7 @@ from sandbox.room import GRACE
 from sandbox.settings import SandboxSettings
 
 ENGINE_FLOOR: Final = (29, 5, 1)  # the archive and copy interfaces of older engines run programs of the container
-RUNC_FLOOR: Final = (1, 2, 8)  # older ones can be led to write outside through a replaced /dev/null
+RUNC_FLOORS: Final = ((1, 2, 8), (1, 3, 3), (1, 4, 0))  # a replaced /dev/null led older ones to write outside
 DISK_RED_GB: Final = 1.0
 DISK_WARN_GB: Final = 5.0
 SMALL: Final = Limits(seconds=20, memory_mb=96, processes=24, output_kb=64, disk_mb=8)
@@ -88,9 +89,9 @@ def examine_one(name: str, sandbox: DockerSandbox) -> Check:
 
 def _engine(engine: Engine) -> Iterator[Check]:
     version, info = engine.version(), engine.info()
-    yield _floor("Docker Engine", version.get("Version", ""), ENGINE_FLOOR)
+    yield _floor("Docker Engine", version.get("Version", ""), (ENGINE_FLOOR,))
     components = {one.get("Name"): one.get("Version", "") for one in version.get("Components", [])}
-    yield _floor("runc", components.get("runc", ""), RUNC_FLOOR)
+    yield _floor("runc", components.get("runc", ""), RUNC_FLOORS)
     missing = [
         name
         for name, key in (("memory", "MemoryLimit"), ("swap", "SwapLimit"), ("processes", "PidsLimit"))
@@ -117,21 +118,19 @@ def _huge_pages(pages: Path = Path("/proc/sys/vm/nr_hugepages")) -> Check:
     return Check("huge pages", True, f"{count} set aside", advice)
 
 
-def _floor(name: str, version: str, floor: tuple[int, ...]) -> Check:
+def _floor(name: str, version: str, floors: tuple[tuple[int, ...], ...]) -> Check:
+    """Is it at least the floor of its own line? A line older than the first floor was never mended."""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-    wanted = ".".join(str(number) for number in floor)
-    if numbers >= floor:
+    before_release = re.search(r"-(?:rc|beta|alpha)", version) is not None
+    floor = max((floor for floor in floors if floor[:2] <= numbers[:2]), default=floors[0])
+    if (numbers, not before_release) >= (floor, True):
         return Check(f"version of {name}", True, version)
-    return Check(
-        f"version of {name}",
-        True,
-        version or "unknown",
-        f"known escapes were closed up to {wanted}: upgrade before real use",
-    )
+    advice = f"known escapes were closed up to {'.'.join(map(str, floor))}: upgrade before real use"
+    return Check(f"version of {name}", True, version or "unknown", advice)
 
 
 def _disk(name: str, folder: Path) -> Check:
-    while not folder.exists():
+    while not os.path.exists(folder):  # noqa: PTH110  unlike Path.exists, it is False where we may not look
         folder = folder.parent  # the engine may be on another machine; then this is our own disk
     free = shutil.disk_usage(folder).free / 1e9
     advice = "free some space, for instance with `docker system prune`" if free < DISK_WARN_GB else ""

@@ -11,11 +11,11 @@ from sandbox.checks import MOST_FILES, check_name
 
 def read_folder(folder: Path, disk_mb: int) -> dict[str, bytes]:
     """All regular files below `folder`. They are counted and added up before the first byte is read."""
-    if not folder.exists():
-        raise SandboxMisused(f"folder: {folder}: there is no such folder")
-    if not folder.is_dir():
-        raise SandboxMisused(f"folder: {folder}: this is a file: name the folder that holds it")
     try:
+        if not folder.exists():
+            raise SandboxMisused(f"folder: {str(folder)!r}: there is no such folder")
+        if not folder.is_dir():
+            raise SandboxMisused(f"folder: {str(folder)!r}: this is a file: name the folder that holds it")
         found = _within(folder, disk_mb)
         return {path.relative_to(folder).as_posix(): _read(path, disk_mb << 20) for path in found}
     except OSError as error:

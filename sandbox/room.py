@@ -25,7 +25,8 @@ MOST_NAMES: Final = 1 << 24  # bytes of names and refusals for one program: more
 NAME_OVERHEAD: Final = 200  # what an empty file costs us
 READY: Final = b"ready"
 
-# The first line says that the engine could start the probe: its own complaint would come on the same stream.
+# The first line says that the engine could start the probe: its own complaint would come on the same stream. It is
+# said only when asked: what comes together with the engine's answer to "start" is lost in the client's buffer.
 # What it is to do comes through its stdin, since its command line can be read by every program in the room; and not
 # a byte more is taken from there, so that the next is the first of the first question.
 PROBE: Final = """
@@ -35,8 +36,8 @@ def exactly(size):
     while len(words) < size:
         words += os.read(0, size - len(words)) or sys.exit()
     return words
-print("ready", flush=True)
 program, *sys.argv[1:] = os.fsdecode(exactly(int(exactly(20)))).split("\\0")
+print("ready", flush=True)
 exec(compile(program, "probe", "exec"))
 """
 
@@ -124,6 +125,7 @@ class AttachedRoom:
         end: Callable[[], None],
         autopsy: Callable[[], Demise],
         starved: Callable[[], bool],
+        settling: float = SETTLING,
     ) -> None:
         self._warden = warden
         self._limits = limits
@@ -132,6 +134,7 @@ class AttachedRoom:
         self._end = end
         self._autopsy = autopsy
         self._starved = starved
+        self._settling = settling
         self._demise: Demise | None = None
         self._served: Record | None = None
 
@@ -159,7 +162,7 @@ class AttachedRoom:
                 return record.cut_off(self._take_down())
             self._settle(record, (), b"z")
         except Closed:
-            return record.cut_off(self._find_demise())
+            return record.cut_off(self._find_demise(record))
         return record.execution()
 
     def serve(self, command: Sequence[str]) -> None:
@@ -171,7 +174,7 @@ class AttachedRoom:
         try:
             self._settle(self._served, order, b"b")
         except Closed:
-            self._find_demise()
+            self._find_demise(self._served)
 
     def stop(self) -> Execution:
         if self._served is None:
@@ -181,11 +184,11 @@ class AttachedRoom:
             return record.cut_off(self._demise)
         try:
             self._say(b"X")
-            self._follow(record, b"z", SETTLING)
+            self._follow(record, b"z", self._settling)
         except Stalled:  # what is served may be at fault: it runs until it is ended
             return record.cut_off(self._take_down())
         except Closed:
-            return record.cut_off(self._find_demise())
+            return record.cut_off(self._find_demise(record))
         return record.execution()
 
     @contextmanager
@@ -234,15 +237,18 @@ class AttachedRoom:
         try:
             for kind, payload in order:
                 self._say(kind, payload)
-            self._follow(record, until, SETTLING)
+            self._follow(record, until, self._settling)
         except Stalled:
+            over = time.monotonic() >= self._ends
             self._take_down()
+            if over:  # the room's own time, which a slow program may have used up
+                raise Closed from None
             raise SandboxUnavailable(
-                f"room: silent for {SETTLING:g} s with nothing running: is the host overloaded?"
+                f"room: silent for {self._settling:g} s with nothing running: is the host overloaded?"
             ) from None
 
     def _say(self, kind: bytes, payload: bytes = b"") -> None:
-        self._warden.write(kind + len(payload).to_bytes(4, "big") + payload, self._by(SETTLING))
+        self._warden.write(kind + len(payload).to_bytes(4, "big") + payload, self._by(self._settling))
 
     def _follow(self, record: Record, until: bytes, patience: float) -> None:
         """Read what the warden says, up to and including `until`."""
@@ -325,7 +331,11 @@ class AttachedRoom:
         self._end()
         return self._demise
 
-    def _find_demise(self) -> Demise:
+    def _find_demise(self, record: Record | None = None) -> Demise:
+        if record is not None and record.started is not None and record.ended is None:
+            record.ended = time.monotonic()  # what follows takes time that is not the program's
+        if self._demise is not None:
+            return self._demise
         if self._warden.stderr:
             raise SandboxUnavailable(f"room: the warden failed: {self._words()}")
         self._demise = self._autopsy()
@@ -344,9 +354,8 @@ class AttachedProbe:
         deadline = time.monotonic() + SETTLING
         content = os.fsencode("\0".join(words))
         try:
+            stream.write(b"%020d" % len(content) + content, deadline)
             greeting = self._line(stream, deadline)
-            if greeting == READY:
-                stream.write(b"%020d" % len(content) + content, deadline)
         except (Stalled, Closed):
             greeting = None
         if greeting != READY:

@@ -1,5 +1,6 @@
 """What the sandbox may be told from outside. The entry point builds one and passes it down."""
 
+import re
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, field_validator
@@ -17,11 +18,13 @@ class SandboxSettings(BaseSettings):
         validation_alias=AliasChoices("ASSAY_DOCKER_HOST", "DOCKER_HOST"),
         description="The Docker engine that runs candidates' programs.",
     )
-    docker_timeout: float = Field(15, gt=0, description="Seconds to wait for one answer of the engine.")
+    docker_timeout: float = Field(15, gt=0, le=3600, description="Seconds to wait for one answer of the engine.")
     sandbox_runtime: str = Field("", description="OCI runtime, for instance runsc for gVisor; empty: the engine's own.")
     sandbox_first_uid: int = Field(
         30000,
         ge=1000,
+        le=2**31 - 40_000,
+        multiple_of=4,
         description="Start of 30,000 user ids, four for each room. Debian reserves 30000-59999.",
     )
     base_image: str = Field(
@@ -32,6 +35,6 @@ class SandboxSettings(BaseSettings):
     @field_validator("docker_host")
     @classmethod
     def _must_be_a_stream(cls, host: str) -> str:
-        if not host.startswith(("unix://", "tcp://")):
-            raise ValueError(f"{host!r} must begin with unix:// or tcp://")
+        if not re.fullmatch(r"unix:///.+|tcp://[^/\s]+:\d{1,5}", host):
+            raise ValueError(f"{host!r} is neither unix:///PATH nor tcp://HOST:PORT")
         return host

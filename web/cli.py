@@ -5,6 +5,7 @@ to standard output, everything else to standard error.
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -181,7 +182,14 @@ def shown(values: BaseSettings) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     sys.exit(status_of(arguments))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """As with Ctrl-C, what was begun is taken down: a room must not be left to the next sweep."""
+    raise KeyboardInterrupt(number, frame)
 
 
 def status_of(arguments: Sequence[str] | None) -> int:
@@ -198,13 +206,19 @@ def status_of(arguments: Sequence[str] | None) -> int:
             name = str(fault["loc"][0]) if fault["loc"] else error.title
             kind = next((kind for kind in SETTINGS.values() if kind.__name__ == error.title), None)
             known = variable(kind, name) if kind is not None and name in kind.model_fields else name
-            click.echo(f"assay: settings: {known}: {fault['msg']}", err=True)
+            click.echo(f"assay: settings: {known}: {fault['msg'].removeprefix('Value error, ')}", err=True)
         return MISUSED
     except (SandboxMisused, SettingsError) as error:
         click.echo(f"assay: {error}", err=True)
         return MISUSED
     except (SandboxUnavailable, MachineUnready, PortalUnavailable) as error:
         click.echo(f"assay: {error}", err=True)
+        return OUR_FAULT
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return WELL
+    except OSError as error:
+        click.echo(f"assay: {error.filename or 'output'}: {error.strerror}", err=True)
         return OUR_FAULT
     return status if isinstance(status, int) else WELL
 

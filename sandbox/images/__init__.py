@@ -21,7 +21,7 @@ from typing import IO, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from sandbox import SandboxUnavailable
+from sandbox import SandboxMisused, SandboxUnavailable
 from sandbox.docker import Engine
 from sandbox.images import debian, programs, wheels
 from sandbox.settings import SandboxSettings
@@ -48,6 +48,7 @@ class Built(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+    tag: str
     inputs: str
     base: str
     built: str
@@ -55,7 +56,7 @@ class Built(BaseModel):
 
 class Record(BaseModel):
     images: dict[str, Built] = {}
-    superseded: frozenset[str] = frozenset()  # ids of images to remove as soon as no container uses them
+    superseded: dict[str, str] = {}  # ids and tags of images to remove as soon as no container uses them
 
 
 def names() -> list[str]:
@@ -92,7 +93,7 @@ def build(
         with _alone(settings.state, progress):
             found = {} if force else _up_to_date(engine, settings.state, inputs)
             for name in inputs.keys() - found.keys():
-                built = None if force else _known_to_engine(engine, name, inputs[name])
+                built = None if force else _known_to_engine(engine, settings.state, name, inputs[name])
                 if built is None:
                     built = _build(engine, settings, name, content[name], fresh=force, progress=progress)
                 _remember(engine, settings.state, name, built)
@@ -105,7 +106,7 @@ def build(
 def sources(name: str) -> dict[str, bytes]:
     """What an image is built from besides the wheels: names in the build's context, and content."""
     if name not in names():
-        raise SandboxUnavailable(f"sandbox image: {name}: there is no such image; there are: {', '.join(names())}")
+        raise SandboxMisused(f"sandbox image: {name!r}: there is no such image; there are: {', '.join(names())}")
     folder = RECIPES / name
     files = [folder / "Dockerfile", folder / "requirements.lock", *folder.glob("*.sh")]
     content = {file.name: file.read_bytes() for file in files}
@@ -129,17 +130,24 @@ def _up_to_date(engine: Engine, state: Path, inputs: Mapping[str, str]) -> dict[
     }
 
 
-def _known_to_engine(engine: Engine, name: str, inputs: str) -> Built | None:
-    """The image that says of itself that it was built from `inputs`: only the record of it was lost."""
-    image_id = engine.image_id(_tag(name, inputs))
-    labels = engine.images(INPUTS).get(image_id or "")  # an image that someone built on ours has inherited them
-    if image_id is None or labels is None or labels[INPUTS] != inputs:
-        return None
-    return Built(id=image_id, inputs=inputs, base=labels.get(BASE, ""), built=labels.get(BUILT, ""))
+def _known_to_engine(engine: Engine, state: Path, name: str, inputs: str) -> Built | None:
+    """An image that was built from `inputs`: only the record of it was lost, or another checkout built it."""
+    for image_id, labels in engine.images(INPUTS).items():
+        # An image that someone built on ours has inherited the label, and has a name of its own.
+        if labels[INPUTS] == inputs and _is_ours(engine, image_id, f"assay/{name}:"):
+            tag = _tag(state, name, inputs)
+            engine.tag(image_id, tag)
+            return Built(id=image_id, tag=tag, inputs=inputs, base=labels.get(BASE, ""), built=labels.get(BUILT, ""))
+    return None
 
 
-def _tag(name: str, inputs: str) -> str:
-    return f"assay/{name}:{inputs[:12]}"
+def _tag(state: Path, name: str, inputs: str) -> str:
+    """One for each checkout, which removes only its own: the image goes when nobody names it any more."""
+    return f"assay/{name}:{inputs[:12]}-{hashlib.sha256(bytes(state.resolve())).hexdigest()[:6]}"
+
+
+def _is_ours(engine: Engine, image_id: str, prefix: str = "assay/") -> bool:
+    return all(tag.startswith(prefix) for tag in engine.tags(image_id))
 
 
 def _build(
@@ -156,6 +164,7 @@ def _build(
     packages = wheels.fetched(content["requirements.lock"], architecture, settings.state, progress)
 
     inputs = digest(content, settings.base_image)
+    tag = _tag(settings.state, name, inputs)
     built = datetime.now(UTC).isoformat(timespec="seconds")
     without_ours = {file: text for file, text in content.items() if not file.startswith("inside/")}
     stage = f"{name}-{digest(without_ours, base)[:12]}"
@@ -168,7 +177,7 @@ def _build(
         try:
             image_id = engine.build(
                 context,
-                tag=_tag(name, inputs),
+                tag=tag,
                 arguments={"BASE_IMAGE": base, "STAGE": stage},
                 labels={NAME: name, INPUTS: inputs, BASE: base, BUILT: built},
                 fresh=fresh,
@@ -179,7 +188,7 @@ def _build(
             raise SandboxUnavailable(f"{error}\n{said}") from error
     _remove_leftovers(engine, name, base, stage)
     progress(f"Built the image {name}")
-    return Built(id=image_id, inputs=inputs, base=base, built=built)
+    return Built(id=image_id, tag=tag, inputs=inputs, base=base, built=built)
 
 
 def _start(engine: Engine, settings: SandboxSettings, *, fresh: bool, progress: Progress) -> str:
@@ -195,10 +204,10 @@ def _remove_leftovers(engine: Engine, name: str, base: str, stage: str) -> None:
     """Remove what earlier builds left to make later ones faster, and cannot any more."""
     stages = engine.images(STAGE)
     for image_id, labels in stages.items():
-        if labels[STAGE].startswith(f"{name}-") and labels[STAGE] != stage:
+        if labels[STAGE].startswith(f"{name}-") and labels[STAGE] != stage and _is_ours(engine, image_id):
             engine.remove_image(image_id)
     for image_id in engine.images(debian.LABEL).keys() - stages.keys():  # a stage inherits the label of its base
-        if image_id not in (base, engine.image_id(debian.TAG)):
+        if image_id not in (base, engine.image_id(debian.TAG)) and _is_ours(engine, image_id):
             engine.remove_image(image_id)
 
 
@@ -223,19 +232,32 @@ def _recorded(state: Path) -> Record:
     """What the record says. A lost or broken one says nothing: the images themselves know what they are."""
     try:
         return Record.model_validate_json((state / "images.json").read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
         return Record()
+    except OSError as error:
+        raise SandboxUnavailable(f"sandbox images: {error.filename}: {error.strerror}") from error
 
 
 def _remember(engine: Engine, state: Path, name: str, built: Built) -> None:
     """Write down what was built, and remove what it supersedes."""
     record = _recorded(state)
     images = record.images | {name: built}
-    superseded = record.superseded | {before.id for before in record.images.values()}
-    superseded -= {current.id for current in images.values()}
+    superseded = record.superseded | {before.id: before.tag for before in record.images.values()}
+    for current in images.values():
+        superseded.pop(current.id, None)
     _write(state, Record(images=images, superseded=superseded))
-    in_use = frozenset(image for image in superseded if not engine.remove_image(image) and engine.image_id(image))
+    in_use = {image: tag for image, tag in superseded.items() if not _is_gone(engine, image, tag)}
     _write(state, Record(images=images, superseded=in_use))
+
+
+def _is_gone(engine: Engine, image_id: str, tag: str) -> bool:
+    """Take our name from an image, and remove it unless another checkout has named it too."""
+    if engine.image_id(tag) == image_id:
+        engine.remove_image(tag)
+    if engine.image_id(image_id) is None:
+        return True
+    names = engine.tags(image_id)
+    return bool(names and tag not in names) or engine.remove_image(image_id)
 
 
 def _write(state: Path, record: Record) -> None:

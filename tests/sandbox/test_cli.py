@@ -80,7 +80,7 @@ def test_for_people_the_programs_words_and_ours_are_kept_apart(folder: Path) -> 
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [
-        (["exec", "--image", "nope", "{folder}", "--", "ls"], 3, "there is no such image; there are: python"),
+        (["exec", "--image", "nope", "{folder}", "--", "ls"], 2, "there is no such image; there are: python"),
         (["exec", "{folder}/nowhere", "--", "ls"], 2, "there is no such folder"),
         (["exec", "{folder}/main.py", "--", "ls"], 2, "name the folder that holds it"),
         (["exec", "{folder}", "--", "nosuch"], 2, "name a program of the image"),

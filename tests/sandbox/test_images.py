@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from sandbox import SandboxUnavailable, images
+from sandbox import SandboxMisused, SandboxUnavailable, images
 from sandbox.docker import Engine
 from sandbox.images import debian, programs, wheels
 from sandbox.settings import SandboxSettings
@@ -271,9 +271,9 @@ def test_an_image_older_than_its_files_is_not_used(settings: SandboxSettings) ->
 
 
 def test_an_unknown_image_names_those_that_there_are(engine: Engine, settings: SandboxSettings) -> None:
-    with pytest.raises(SandboxUnavailable, match=r"pyhton: there is no such image; there are: .*python"):
+    with pytest.raises(SandboxMisused, match=r"'pyhton': there is no such image; there are: .*python"):
         images.pinned(settings, "pyhton")
-    with pytest.raises(SandboxUnavailable, match=r"there are: .*python"):
+    with pytest.raises(SandboxMisused, match=r"there are: .*python"):
         images.build(engine, settings, ["pyhton"], force=False, progress=print)
 
 
@@ -306,8 +306,14 @@ def replace(engine: Engine, elsewhere: SandboxSettings, old: str) -> None:
     """Let the current image take the place of `old`, as after a change of its files."""
     elsewhere.state.mkdir(exist_ok=True)
     written = elsewhere.state / "images.json"
-    superseded = json.loads(written.read_bytes())["superseded"] if written.exists() else []
-    before = {"id": old, "inputs": "older", "base": "", "built": ""}
+    superseded = json.loads(written.read_bytes())["superseded"] if written.exists() else {}
+    before = {
+        "id": old,
+        "tag": next(iter(engine.tags(old)), "") if engine.image_id(old) else "assay/gone:1",
+        "inputs": "older",
+        "base": "",
+        "built": "",
+    }
     written.write_text(json.dumps({"images": {"python": before}, "superseded": superseded}))
     images.ensure(engine, elsewhere, print)
 
@@ -330,6 +336,19 @@ def test_the_image_before_stays_while_a_container_uses_it_and_is_removed_later(
         engine.api.remove_container(container)
     replace(engine, elsewhere, "sha256:" + 64 * "0")
     assert engine.image_id(small) is None
+
+
+@pytest.mark.usefixtures("image")
+def test_the_image_before_stays_when_another_checkout_has_named_it(
+    engine: Engine, elsewhere: SandboxSettings, small: str
+) -> None:
+    theirs = f"assay/test-{secrets.token_hex(4)}:1"
+    engine.tag(small, theirs)
+    try:
+        replace(engine, elsewhere, small)
+        assert engine.image_id(theirs) == small
+    finally:
+        engine.remove_image(theirs)
 
 
 # How it is built

@@ -1,5 +1,6 @@
 """A room's outside half, against a warden that says whatever a machine in a candidate's hands might say."""
 
+import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +37,7 @@ class World:
     starved: bool = False
     ended: int = 0
     autopsies: int = 0
+    autopsy_seconds: float = 0
 
     def says(self, *words: Words) -> None:
         content = b"".join(kind + len(payload).to_bytes(4, "big") + payload for kind, payload in words)
@@ -59,13 +61,16 @@ class World:
 
     def autopsy(self) -> Demise:
         self.autopsies += 1
+        time.sleep(self.autopsy_seconds)
         if isinstance(self.demise, SandboxUnavailable):
             raise self.demise
         return self.demise
 
 
 @contextmanager
-def room_of(limits: Limits = LIMITS, lifetime: float = 60) -> Iterator[tuple[AttachedRoom, World]]:
+def room_of(
+    limits: Limits = LIMITS, lifetime: float = 60, settling: float = 30
+) -> Iterator[tuple[AttachedRoom, World]]:
     here, there = socketpair()
     stream = Stream(here.makefile("rwb", buffering=0))
     here.close()
@@ -83,6 +88,7 @@ def room_of(limits: Limits = LIMITS, lifetime: float = 60) -> Iterator[tuple[Att
         end=end,
         autopsy=world.autopsy,
         starved=lambda: world.starved,
+        settling=settling,
     )
     try:
         with there:
@@ -333,11 +339,27 @@ def test_a_warden_that_is_silent_is_taken_down_and_the_program_timed_out() -> No
 
 @pytest.mark.parametrize("said", [(), (STARTED, WELL), (STARTED, WELL, (b"f", b"file"), (b"d", b"half"))])
 def test_silence_while_no_program_runs_is_our_own_failure(said: tuple[Words, ...]) -> None:
-    with room_of(lifetime=0.3 - GRACE) as (room, world):
+    with room_of(settling=0.3) as (room, world):
         world.says(*said)
         with pytest.raises(SandboxUnavailable):
             room.run(["program"])
         assert world.ended == 1
+
+
+def test_a_room_whose_lifetime_is_over_is_no_failure_of_ours() -> None:
+    with room_of(lifetime=0.1 - GRACE) as (room, world):
+        assert room.run(["program"]).ending is Ending.TIMED_OUT
+        room.serve(["program"])
+        assert room.stop().ending is Ending.TIMED_OUT
+        assert (world.ended, world.autopsies) == (1, 0)
+
+
+def test_the_time_that_an_autopsy_takes_is_not_the_programs() -> None:
+    with room_of() as (room, world):
+        world.says(STARTED)
+        world.warden.shutdown(SHUT_WR)
+        world.autopsy_seconds = 1.0
+        assert room.run(["program"]).seconds < 1
 
 
 def test_a_room_that_ended_is_asked_why_once_and_remembers() -> None:
