@@ -302,7 +302,7 @@ def one_file(name: str, content: bytes) -> io.BytesIO:
     return packed
 
 
-def replace(engine: Engine, elsewhere: SandboxSettings, old: str) -> None:
+def replace(engine: Engine, elsewhere: SandboxSettings, old: str, tag: str = "") -> None:
     """Let the current image take the place of `old`, as after a change of its files."""
     elsewhere.state.mkdir(exist_ok=True)
     written = elsewhere.state / "images.json"
@@ -342,10 +342,12 @@ def test_the_image_before_stays_while_a_container_uses_it_and_is_removed_later(
 def test_the_image_before_stays_when_another_checkout_has_named_it(
     engine: Engine, elsewhere: SandboxSettings, small: str
 ) -> None:
+    (ours,) = engine.tags(small)
     theirs = f"assay/test-{secrets.token_hex(4)}:1"
     engine.tag(small, theirs)
     try:
-        replace(engine, elsewhere, small)
+        replace(engine, elsewhere, small, ours)
+        assert engine.tags(small) == [theirs]
         assert engine.image_id(theirs) == small
     finally:
         engine.remove_image(theirs)
