@@ -307,13 +307,8 @@ def replace(engine: Engine, elsewhere: SandboxSettings, old: str, tag: str = "")
     elsewhere.state.mkdir(exist_ok=True)
     written = elsewhere.state / "images.json"
     superseded = json.loads(written.read_bytes())["superseded"] if written.exists() else {}
-    before = {
-        "id": old,
-        "tag": next(iter(engine.tags(old)), "") if engine.image_id(old) else "assay/gone:1",
-        "inputs": "older",
-        "base": "",
-        "built": "",
-    }
+    tag = tag or (engine.tags(old)[0] if engine.image_id(old) else "assay/gone:1")
+    before = {"id": old, "tag": tag, "inputs": "older", "base": "", "built": ""}
     written.write_text(json.dumps({"images": {"python": before}, "superseded": superseded}))
     images.ensure(engine, elsewhere, print)
 
