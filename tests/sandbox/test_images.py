@@ -51,9 +51,17 @@ def image(engine: Engine, settings: SandboxSettings) -> str:
 
 
 @pytest.fixture
-def elsewhere(settings: SandboxSettings, tmp_path: Path) -> SandboxSettings:
+def elsewhere(engine: Engine, settings: SandboxSettings, tmp_path: Path) -> Iterator[SandboxSettings]:
     """The settings of another installation on the same engine, which has built nothing yet."""
-    return settings.model_copy(update={"state": tmp_path / "state"})
+    state = tmp_path / "state"
+    before = ours(engine)
+    yield settings.model_copy(update={"state": state})
+    for tag in ours(engine) - before:
+        engine.remove_image(tag)
+
+
+def ours(engine: Engine) -> set[str]:
+    return {tag for image in engine.images(images.INPUTS) for tag in engine.tags(image)}
 
 
 def inside(engine: Engine, image: str, *command: str, user: str = SOMEBODY) -> str:
