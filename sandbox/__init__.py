@@ -1,7 +1,7 @@
 """Runs a candidate's program where it can do no harm, and says what happened.
 
 *What goes in may be read by the candidate; what comes out may be forged by the candidate.*  So inputs go in,
-never answers; evidence comes out, never verdicts; time is measured outside.
+never never answers; evidence comes out, never verdicts; time is measured where no program of the candidate can reach.
 
     with sandbox.open(files=submission) as room:
         built = room.run(["python3", "build.py"])
@@ -96,14 +96,15 @@ FRACTIONS: Final = frozenset({"seconds", "cpus", "lifetime"})
 class Execution:
     """What one program did, as far as can be told from outside.
 
-    `stdout`, `stderr`, `files` and `exit_code` are the program's own words; `ending` and `seconds` are ours.
+    `stdout`, `stderr`, `files` and `exit_code` are the program's own words, but for the reason in `stderr` why it was
+    not started; `ending` and `seconds` are ours.
     """
 
     ending: Ending
     exit_code: int | None  # 128 + n when signal n ended it; None unless `ending` is EXITED
     stdout: bytes
     stderr: bytes
-    seconds: float  # wall time, measured outside
+    seconds: float  # wall time; by our clock, or by the warden's when we were late to look
     cpu_seconds: float | None = None  # of everything in the room while it ran; None: it could not be read
     memory_exceeded: bool = False  # some process was killed for memory, perhaps not the one that we started
     files: Mapping[str, bytes] = field(default_factory=dict)  # regular files that were asked for and are there

@@ -119,8 +119,10 @@ def execute(
 
 
 def _below_box(path: str) -> str:
-    """As people write paths: ./out.csv, out/, /box/out.csv."""
-    return PurePosixPath(path.removeprefix("/box/")).as_posix()
+    """As people write paths: ./out.csv, out/, /box/out.csv, and /box for everything."""
+    if not path:
+        raise SandboxMisused("collect: '': name a file or a folder")
+    return PurePosixPath(f"{path}/".removeprefix("/box/")).as_posix()
 
 
 def _as_json(done: Execution) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,44 @@ def test_a_link_in_the_folder_is_refused_and_not_followed(folder: Path) -> None:
     done = assay("sandbox", "exec", str(folder), "--", "cat", "innocent")
     assert (done.returncode, done.stdout) == (2, "")
     assert "innocent" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_command_takes_its_room_down(folder: Path, engine: Engine, number: signal.Signals) -> None:
+    before = engine.containers([f"{KIND}=exec"])
+    command = [sys.executable, "-P", "-m", "web.cli", "sandbox", "exec", str(folder), "--", "sleep", "9"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 30
+        while engine.containers([f"{KIND}=exec"]) == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(number)
+        assert running.wait(30) == 130
+        assert running.stderr is not None
+        assert b"Traceback" not in running.stderr.read()
+    assert engine.containers([f"{KIND}=exec"]) == before
+
+
+def test_a_full_disk_behind_our_output_is_a_sentence(folder: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-P", "-m", "web.cli", "sandbox", "exec", "--json", str(folder), "--", "true"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "No space left" in done.stderr) == (3, True)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(folder: Path) -> None:
+    (folder / "long.py").write_text("print('x' * 200_000)")
+    shell = f"{sys.executable} -P -m web.cli sandbox exec {folder} -- python3 long.py | head -c 3"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {shell}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "xxx")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_cannot_write_lines_of_ours(folder: Path) -> None:
+    (folder / "x  5 bytes\nexited with 0 after 0.01 s").write_text("")
+    done = assay("sandbox", "exec", "--collect", "/box", str(folder), "--", "sh", "-c", "exit 3")
+    assert [line for line in done.stderr.splitlines() if line.startswith("exited")] == [done.stderr.splitlines()[0]]
+    assert "exited with 3" in done.stderr
 
 
 def test_a_name_with_a_newline_is_a_name(folder: Path) -> None:
