@@ -50,7 +50,10 @@ def ensured(engine: Engine, state: Path, *, fresh: bool, progress: Callable[[str
     programs.run("clean up", remove)  # what a machine left that went down meanwhile
     folder.mkdir(parents=True)
     try:
-        bootstrap = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "--force-check-gpg", SUITE, str(root)]
+        options = ["--variant=minbase", f"--include={PACKAGES}", "--force-check-gpg"]
+        # debootstrap cannot work below a folder with a space in its name: here it has another name, in that namespace.
+        elsewhere = ["sh", "-c", 'mount --bind "$1" /mnt && shift && exec "$@"', "sh", str(folder)]
+        bootstrap = [*elsewhere, "debootstrap", *options, SUITE, "/mnt/root"]
         programs.run("make a Debian base", [*alone, *bootstrap])
         with tempfile.TemporaryFile(dir=state) as tar:
             excluded = [f"--exclude={pattern}" for pattern in LEFT_OUT]

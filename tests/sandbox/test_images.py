@@ -7,9 +7,9 @@ import re
 import secrets
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pytest
 
@@ -404,22 +404,53 @@ def test_without_registry_and_debootstrap_the_command_that_helps_is_named(
         debian.ensured(engine, tmp_path, fresh=True, progress=print)
 
 
+def with_debootstrap(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a debootstrap in the way that takes no minute, and a sudo and an unshare that need no password."""
+    folder.mkdir()
+    for name, text in {
+        "debootstrap": script,
+        "sudo": 'shift; exec "$@"',
+        "unshare": 'exec /usr/bin/unshare --map-root-user "$@"',
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin")
+
+
 def test_a_debian_that_could_not_be_made_leaves_nothing(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs_here = tmp_path / "bin"
-    programs_here.mkdir()
-    for name, text in {
-        "debootstrap": 'mkdir -p "$5/usr"; echo "E: Couldn\'t download packages: python3"; exit 1',
-        "sudo": 'shift; exec "$@"',
-        "unshare": 'shift 4; exec "$@"',
-    }.items():
-        (programs_here / name).write_text(f"#!/bin/sh\n{text}\n")
-        (programs_here / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs_here}:/usr/sbin:/usr/bin:/sbin:/bin")
+    script = 'mkdir -p "$5/usr"; echo "E: Couldn\'t download packages: python3"; exit 1'
+    with_debootstrap(tmp_path / "bin", monkeypatch, script)
     with pytest.raises(SandboxUnavailable, match=r"(?s)make a Debian base: .*Couldn't download packages.*No network"):
         debian.ensured(engine, tmp_path, fresh=True, progress=print)
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+class TakingEngine(Engine):
+    """Takes a Debian without keeping it: the real one has its name."""
+
+    taken: list[str]
+
+    def import_image(self, tar: IO[bytes], tag: str, labels: Mapping[str, str]) -> str:
+        assert labels == {debian.LABEL: debian.RECIPE}
+        with tarfile.open(fileobj=tar, mode="r|") as members:
+            self.taken = members.getnames()
+        return tag
+
+
+def test_a_debian_can_be_made_below_a_folder_with_a_space_in_its_name(
+    settings: SandboxSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = 'case "$5" in *" "*) echo "as the real one, I cannot"; exit 1 ;; esac; mkdir -p "$5/usr/it is here"'
+    with_debootstrap(tmp_path / "bin", monkeypatch, script)
+    state = tmp_path / "it's a state"
+    state.mkdir()
+    with TakingEngine(settings) as engine:
+        assert debian.ensured(engine, state, fresh=True, progress=print) == debian.TAG
+        assert "./usr/it is here" in engine.taken
+    assert list(state.iterdir()) == []
+    assert not Path("/mnt/root").exists()
 
 
 def test_a_full_disk_is_called_by_its_name() -> None:
