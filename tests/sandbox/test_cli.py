@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -149,8 +150,9 @@ def test_a_full_disk_behind_our_output_is_a_sentence(folder: Path) -> None:
 
 def test_a_reader_who_has_seen_enough_is_no_error(folder: Path) -> None:
     (folder / "long.py").write_text("print('x' * 200_000)")
-    shell = f"{sys.executable} -P -m web.cli sandbox exec {folder} -- python3 long.py | head -c 3"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {shell}"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-m", "web.cli", "sandbox", "exec", str(folder), "--", "python3", "long.py"]
+    shell = f"set -o pipefail; {shlex.join(command)} | head -c 3"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "xxx")
     assert "Traceback" not in done.stderr
 
