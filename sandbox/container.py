@@ -16,6 +16,9 @@ GRADING: Final = "assay.grading"
 FENCE: Final = "assay.fence"
 DEADLINE: Final = "assay.deadline"
 
+# gVisor does not execute what it may not read; so there only its own kernel stands between a program and PID 1.
+READABLE_WARDEN: Final = ["python3", "-I", "-S", "/opt/assay/warden.py"]
+
 UIDS_A_ROOM: Final = 4  # the candidate's programs and the warden; probes; relays; one to spare
 SPARE_PROCESSES: Final = 32  # for what is not the candidate's: warden, probe, relay, the engine's own entering
 INODES: Final = 8192
@@ -96,6 +99,7 @@ class Plan:
             "AttachStderr": True,
             "NetworkDisabled": True,
             "HostConfig": self._host(uid),
+            **({"Entrypoint": READABLE_WARDEN} if self.runtime.startswith("runsc") else {}),
         }
 
     def _host(self, uid: int) -> dict[str, Any]:

@@ -383,7 +383,7 @@ BEING = """
 import json, os
 status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
 print(json.dumps({"ids": os.getresuid() + os.getresgid() + tuple(os.getgroups()),
-                  "caps": [status[key].strip() for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")],
+                  "caps": [status.get(key, "0").strip() for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")],
                   "no_new_privs": status["NoNewPrivs"].strip(), "seccomp": status["Seccomp"].strip()}))
 """
 

@@ -55,6 +55,13 @@ def configuration(image: str, owner: Owner = Owner(), runtime: str = "") -> dict
     return plan.configuration(59_996)
 
 
+def test_gvisor_is_given_an_interpreter_that_it_may_read(image: str) -> None:
+    assert "Entrypoint" not in configuration(image)  # the image's own, which may be executed and not read
+    gvisor = configuration(image, runtime="runsc")
+    assert gvisor["HostConfig"]["Runtime"] == "runsc"
+    assert gvisor["Entrypoint"][0] == "python3"
+
+
 @contextmanager
 def container_of(engine: Engine, config: Mapping[str, Any]) -> Iterator[str]:
     container = engine.create(f"assay-test-{secrets.token_hex(6)}", config)
