@@ -53,6 +53,7 @@ class Engine:
             )
         spoken = tuple(int(part) for part in self.api.api_version.split("."))
         if spoken < OLDEST_API:
+            self.close()
             raise SandboxUnavailable(
                 f"connect: {self.host}: the engine speaks API {self.api.api_version}, older than 1.41: "
                 "install Docker Engine 20.10 or newer"

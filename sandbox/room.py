@@ -297,6 +297,7 @@ class AttachedRoom:
             name, _, why_refused = payload.partition(b"\0")
             record.refused[_readable(name)] = why_refused.decode(errors="replace")
         elif kind == b"x":
+            self._take_down()  # what was asked for meanwhile would be answered to the next question
             raise SandboxMisused(f"files: {payload.decode(errors='replace')}: the room could not take them")
         elif kind != b"z":
             raise SandboxUnavailable(f"room: {kind!r}: the warden does not say that")

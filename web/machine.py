@@ -131,7 +131,8 @@ def knock(settings: SandboxSettings) -> Reach:
     """Does an engine answer? A socket that we may not open says something else than one where nobody listens."""
     if not settings.docker_host.startswith("unix://"):
         try:
-            Engine(settings).version()
+            with Engine(settings) as engine:
+                engine.version()
         except SandboxUnavailable:
             return Reach.SILENT
         return Reach.ANSWERS
@@ -192,16 +193,16 @@ def _which(name: str) -> str | None:
 
 def _has_base(settings: SandboxSettings) -> bool:
     """Are the sandbox images built, or is there something to build them on?"""
-    engine = Engine(settings)
-    try:
-        if all(engine.image_id(images.pinned(settings, name)) for name in images.names()):
+    with Engine(settings) as engine:
+        try:
+            if all(engine.image_id(images.pinned(settings, name)) for name in images.names()):
+                return True
+        except SandboxUnavailable:
+            pass  # not built yet, or not from the files that are here now
+        if engine.image_id(settings.base_image) or engine.image_id(debian.TAG):
             return True
-    except SandboxUnavailable:
-        pass  # not built yet, or not from the files that are here now
-    if engine.image_id(settings.base_image) or engine.image_id(debian.TAG):
-        return True
-    click.echo(f"assay: asking the registry for {settings.base_image}", err=True)
-    return engine.pull(settings.base_image)
+        click.echo(f"assay: asking the registry for {settings.base_image}", err=True)
+        return engine.pull(settings.base_image)
 
 
 def _release(path: Path) -> dict[str, str]:

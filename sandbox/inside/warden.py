@@ -308,6 +308,7 @@ class Room:
             raise PermissionError(errno.EPERM, "files go in before the first program")
         if self.file >= 0:
             os.close(self.file)
+            self.file = -1
         path = os.path.join(BOX, os.fsdecode(payload))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o755)
