@@ -1,6 +1,5 @@
 """The first page as people meet it: in a real browser, in both themes, on a phone, by keyboard, enlarged."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -8,10 +7,10 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.web.portal_process import PortalProcess
+from web.machine import find_chromium
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FOCUSED = "() => document.activeElement.getAttribute('href') ?? document.activeElement.tagName"
 
 
@@ -23,10 +22,10 @@ def portal() -> Iterator[PortalProcess]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
+    program = find_chromium()
+    assert program is not None, "Chromium is not here: `./assay test` installs it"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM)
+        chromium = playwright.chromium.launch(executable_path=program)
         yield chromium
         chromium.close()
 
