@@ -61,8 +61,16 @@ def _bounds(name: str) -> click.FloatRange | click.IntRange:
 @sandbox.command("exec")
 @click.option("--image", default="python", show_default=True, help="One of `assay images list`.")
 @click.option("--seconds", type=_bounds("seconds"), default=DEFAULTS.seconds, show_default=True, help="Wall time.")
-@click.option("--memory-mb", type=_bounds("memory_mb"), default=DEFAULTS.memory_mb, show_default=True)
-@click.option("--processes", type=_bounds("processes"), default=DEFAULTS.processes, show_default=True)
+@click.option(
+    "--memory-mb",
+    type=_bounds("memory_mb"),
+    default=DEFAULTS.memory_mb,
+    show_default=True,
+    help="Of all programs and files together.",
+)
+@click.option(
+    "--processes", type=_bounds("processes"), default=DEFAULTS.processes, show_default=True, help="Threads count too."
+)
 @click.option(
     "--output-kb",
     type=_bounds("output_kb"),
