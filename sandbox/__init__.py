@@ -1,7 +1,7 @@
 """Runs a candidate's program where it can do no harm, and says what happened.
 
 *What goes in may be read by the candidate; what comes out may be forged by the candidate.*  So inputs go in,
-never never answers; evidence comes out, never verdicts; time is measured where no program of the candidate can reach.
+never answers; evidence comes out, never verdicts; time is measured where no program of the candidate can reach.
 
     with sandbox.open(files=submission) as room:
         built = room.run(["python3", "build.py"])

@@ -1,0 +1,11 @@
+"""All that the author of a challenge imports.
+
+from graders import Finding, Submission, calls
+from sandbox import Sandbox
+
+def grade(submission: Submission, sandbox: Sandbox) -> Iterable[Finding]: ...
+"""
+
+from graders.contract import Evidence, Finding, Form, Submission
+
+__all__ = ["Evidence", "Finding", "Form", "Submission"]
