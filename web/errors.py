@@ -1,0 +1,9 @@
+"""What can go wrong between a person and the portal, beside what Flask itself answers."""
+
+
+class PortalError(Exception):
+    """The root of what the portal's own parts raise for somebody to read."""
+
+
+class SubmissionRejected(PortalError):
+    """What a candidate sent cannot be taken. Nothing was stored; the sentence says what to change, and it is shown."""
