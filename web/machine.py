@@ -31,6 +31,7 @@ from sandbox.settings import SandboxSettings
 
 OS_RELEASE: Final = Path("/etc/os-release")
 OWN_HOSTS: Final = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")  # where `dockerd` listens unasked
+COMPOSE_PLACES: Final = ("local/lib", "local/libexec", "lib", "libexec")  # below /usr, of Docker's plugins
 PID_FILE: Final = Path("/var/run/docker.pid")
 ENGINE_LOG: Final = Path("/var/log/assay-dockerd.log")
 ENGINE_SECONDS: Final = 60
@@ -57,6 +58,7 @@ class Program(Enum):
     CHROMIUM = "Chromium", "the tests look at the portal's pages in it"
     LIBATOMIC = "libatomic", "Playwright, which drives Chromium, does not start without it"
     POSTGRES = "PostgreSQL", "the tests run its server programs in a folder of their own"
+    COMPOSE = "Docker Compose", "the tests bring up the production set with it, and take it down"
 
 
 FOR_UP: Final = frozenset({Program.ENGINE, Program.DEBOOTSTRAP})
@@ -70,7 +72,9 @@ PACKAGES: Final = {
     Program.CHROMIUM: ("chromium",),
     Program.LIBATOMIC: ("libatomic1",),
     Program.POSTGRES: ("postgresql",),
+    Program.COMPOSE: ("docker-compose",),
 }
+ON_UBUNTU: Final = {Program.COMPOSE: ("docker-compose-v2",)}  # its docker-compose is the one of old, in Python
 
 # ---------------------------------------------------------------------------------------------------------- facts
 
@@ -170,6 +174,17 @@ def find_postgres() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+def find_compose() -> tuple[str, ...] | None:
+    """How Compose is called here: as a program of its own, or as a plugin of Docker's command line."""
+    if found := shutil.which("docker-compose"):
+        return (found,)
+    folders = (Path.home() / ".docker", *(Path(f"/usr/{place}/docker") for place in COMPOSE_PLACES))
+    docker = shutil.which("docker")
+    if docker and any((folder / "cli-plugins" / "docker-compose").exists() for folder in folders):
+        return (docker, "compose")
+    return None
+
+
 def _is_here(program: Program) -> bool:
     match program:
         case Program.ENGINE:
@@ -184,6 +199,8 @@ def _is_here(program: Program) -> bool:
             )
         case Program.POSTGRES:
             return find_postgres() is not None
+        case Program.COMPOSE:
+            return find_compose() is not None
 
 
 def _which(name: str) -> str | None:
@@ -304,7 +321,8 @@ def _install(facts: Facts) -> Step | None:
     reasons = [f"{program.value[0]} is missing: {program.value[1]}." for program in missing]
     if Program.POSTGRES in missing:
         reasons.append("Packages of PostgreSQL are told to make no database of their own, now and later.")
-    packages = [package for program in missing for package in PACKAGES[program]]
+    names_here = PACKAGES | ON_UBUNTU if facts.distribution == "ubuntu" else PACKAGES
+    packages = [package for program in missing for package in names_here[program]]
     install = Command(
         (*APT, "install", "--yes", "--no-install-recommends", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *packages)
     )

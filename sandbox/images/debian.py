@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,20 @@ def ensured(engine: Engine, state: Path, *, fresh: bool, progress: Callable[[str
     """The id of the Debian image, which is made now if it is missing or a `fresh` one is wanted."""
     if not fresh and (found := engine.image_id(TAG)):
         return found
+    return make(engine, state, PACKAGES, TAG, {LABEL: RECIPE}, progress=progress)
+
+
+def make(
+    engine: Engine,
+    state: Path,
+    packages: str,
+    tag: str,
+    labels: dict[str, str],
+    *,
+    left_out: Sequence[str] = LEFT_OUT,
+    progress: Callable[[str], None],
+) -> str:
+    """Make an image of the smallest Debian with `packages`, by way of a folder in `state`. Returns its id."""
     if shutil.which("debootstrap") is None:
         raise SandboxUnavailable(
             "sandbox images: debootstrap: missing. No registry gave us an image to build on, and without it we cannot "
@@ -50,16 +64,16 @@ def ensured(engine: Engine, state: Path, *, fresh: bool, progress: Callable[[str
     programs.run("clean up", remove)  # what a machine left that went down meanwhile
     folder.mkdir(parents=True)
     try:
-        options = ["--variant=minbase", f"--include={PACKAGES}", "--force-check-gpg"]
+        options = ["--variant=minbase", f"--include={packages}", "--force-check-gpg"]
         # debootstrap cannot work below a folder with a space in its name: here it has another name, in that namespace.
         elsewhere = ["sh", "-c", 'mount --bind "$1" /mnt && shift && exec "$@"', "sh", str(folder)]
         bootstrap = [*elsewhere, "debootstrap", *options, SUITE, "/mnt/root"]
         programs.run("make a Debian base", [*alone, *bootstrap])
         with tempfile.TemporaryFile(dir=state) as tar:
-            excluded = [f"--exclude={pattern}" for pattern in LEFT_OUT]
+            excluded = [f"--exclude={pattern}" for pattern in left_out]
             pack = ["tar", "--create", "--numeric-owner", *excluded, "--directory", str(root), "."]
             programs.run("pack the Debian base", [*as_root, *pack], stdout=tar)
             tar.seek(0)
-            return engine.import_image(tar, TAG, {LABEL: RECIPE})
+            return engine.import_image(tar, tag, labels)
     finally:
         programs.run("clean up", remove)

@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 
 from sandbox.settings import SandboxSettings
+from web import machine as machine_module
 from web.machine import (
     FOR_TEST,
     FOR_UP,
@@ -26,6 +27,7 @@ from web.machine import (
     Reach,
     await_engine,
     decide,
+    find_compose,
     knock,
     look,
     prepare,
@@ -65,7 +67,14 @@ def test_one_apt_call_installs_all_that_is_missing_and_says_why() -> None:
     *_, update, install, start = lines(BARE)
     assert update.endswith("apt-get update")
     assert install.startswith("sudo env DEBIAN_FRONTEND=noninteractive")
-    for words in ("--no-install-recommends", "DPkg::Lock::Timeout=300", "docker.io", "chromium", "postgresql"):
+    for words in (
+        "--no-install-recommends",
+        "DPkg::Lock::Timeout=300",
+        "docker.io",
+        "chromium",
+        "postgresql",
+        "docker-compose",
+    ):
         assert words in install
     assert "dockerd" in start
     for name in ("Docker Engine is missing: ", "Chromium is missing: ", "PostgreSQL is missing: "):
@@ -97,9 +106,17 @@ def test_ubuntu_gets_the_browser_that_is_no_snap() -> None:
     assert "only as a snap" in reasons(ubuntu)
 
 
+def test_ubuntu_gets_the_compose_of_today() -> None:
+    ubuntu = replace(READY, distribution="ubuntu", missing=frozenset({Program.COMPOSE}))
+    assert lines(ubuntu)[-1].endswith(" docker-compose-v2")
+    assert lines(replace(ubuntu, distribution="debian"))[-1].endswith(" docker-compose")
+
+
 def test_another_system_is_told_what_to_install() -> None:
     fedora = replace(BARE, distribution="fedora", system="Fedora Linux 41")
-    with pytest.raises(MachineUnready, match=r"Linux 41: missing: Docker Engine, Chromium, libatomic, PostgreSQL\."):
+    with pytest.raises(
+        MachineUnready, match=r"Linux 41: missing: Docker Engine, Chromium, libatomic, PostgreSQL, Docker Compose\."
+    ):
         decide(fedora)
 
 
@@ -220,6 +237,29 @@ def test_a_system_is_known_by_what_it_was_made_from(text: str, distribution: str
     (place / "os-release").write_text(text)
     with listening(place / "engine"):
         assert look(asking(place / "engine"), [], place / "os-release").distribution == distribution
+
+
+def test_compose_is_found_as_a_program_and_as_a_plugin(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = place / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("HOME", str(place))
+    monkeypatch.setattr(machine_module, "COMPOSE_PLACES", ())
+    executable(programs / "docker")
+    assert find_compose() is None
+
+    plugin = place / ".docker" / "cli-plugins" / "docker-compose"
+    plugin.parent.mkdir(parents=True)
+    executable(plugin)
+    assert find_compose() == (str(programs / "docker"), "compose")
+
+    executable(programs / "docker-compose")
+    assert find_compose() == (str(programs / "docker-compose"),)
+
+
+def executable(path: Path) -> None:
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
 
 
 # --------------------------------------------------------------------------------------------------------- actions
