@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.web.portal_process import PortalProcess
+from tests.web.valkey_server import ValkeyServer
 from web import create_app
 from web.settings import PortalSettings
 
@@ -32,3 +34,11 @@ def start_portal() -> Iterator[Callable[..., PortalProcess]]:
 @pytest.fixture
 def portal(start_portal: Callable[..., PortalProcess]) -> PortalProcess:
     return start_portal()
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A queue server on a socket that nobody else knows."""
+    server = ValkeyServer(tmp_path / "valkey")
+    yield server
+    server.kill()

@@ -1,0 +1,295 @@
+"""The queue: who is asked to grade next, and which report waits to be recorded.
+
+The database is the truth and this is its doorbell: everything here may be lost, and is rung again. Whoever can write
+to Redis can order gradings and forge reports, and must not get further: messages are JSON, no function is ever found
+by a name from Redis, and neither its callbacks nor its commands are heard.
+
+    clock ── ring ──► assay-grading ──► grading worker ── report ──► assay-recording ──► recording worker
+
+What takes messages and acts on them is web.horse. These two modules alone know RQ.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+import rq
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq.exceptions import StopRequested
+from rq.intermediate_queue import IntermediateQueue
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+from rq.worker_registration import clean_worker_registry, get_keys
+
+from graders.contract import Failure, Fault, GradingReport, GradingRequest, MessageUnreadable
+from web import valkey
+from web.bell import Bell, QueueUnavailable, Sign, Try
+
+log = logging.getLogger(__name__)
+
+Act = Callable[[str], object]  # what is done with the text of one message
+
+ANSWER_SECONDS: Final = 5  # until a server that says nothing counts as away
+IDLE_SECONDS: Final = 5  # that a worker waits for a message before it says again that it is there
+BETWEEN_SECONDS: Final = 3  # that a message may belong to nobody, on its way from the queue to a worker
+FORGOTTEN_SECONDS: Final = 3600
+FAILED_SECONDS: Final = 3600
+WAITING_SECONDS: Final = 86400  # a message that nobody took in a day was sent again long ago
+LAST_TURN: Final = "assay:clock"
+LAST_TURN_SECONDS: Final = 60
+
+
+class Kind(StrEnum):
+    GRADING = "grading"
+    RECORDING = "recording"
+
+
+class Undelivered(Exception):
+    """A report could not be handed in: its grading is given back, and nobody is to blame."""
+
+
+def connect(url: str, embedded: Path, *, patience: float = 0) -> Any:
+    """A client of the server at `url`, or of the embedded one. It says each word again for `patience` seconds."""
+    options: dict[str, Any] = {
+        "socket_connect_timeout": ANSWER_SECONDS,
+        "socket_timeout": ANSWER_SECONDS + (IDLE_SECONDS if patience else 0),  # a worker's silence is no failure
+        "health_check_interval": 30,
+        # Waits of 0.1, 0.2, 0.4, 0.8, then of 1 second. One more try is always made: the server may be a new one.
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=1), 1 + round(patience)),
+    }
+    if url:
+        return redis.Redis.from_url(url, **options)
+    return redis.Redis(unix_socket_path=valkey.address(embedded), **options)
+
+
+def place(connection: Any) -> str:
+    """Where the server is, without its password."""
+    where = connection.connection_pool.connection_kwargs
+    return str(where.get("path") or f"{where.get('host')}:{where.get('port')}")
+
+
+# ------------------------------------------------------------------------------------------------------- what waits
+
+
+class Order(Job):
+    """One message for a worker. What RQ would find by its name in Redis, and run, is not there."""
+
+    act: Act
+    undelivered = False
+
+    @property
+    def func(self) -> None:
+        return None
+
+    success_callback = failure_callback = stopped_callback = func
+
+    def send_webhooks(self, *_: Any, **__: Any) -> None:
+        """Addresses from Redis are not called either."""
+
+    @property
+    def text(self) -> str:
+        """What was sent, when it looks as if we had sent it."""
+        if self.func_name == self.origin and not self.kwargs and len(self.args) == 1 and isinstance(self.args[0], str):
+            return self.args[0]
+        raise MessageUnreadable(f"{self.id}: is no message of ours")
+
+    def _execute(self) -> None:
+        try:
+            self.act(self.text)
+        except Exception as error:
+            self.undelivered = isinstance(error, Undelivered)
+            log.error("%s: %s: %s", self.id, type(error).__name__, error)  # noqa: TRY400  RQ keeps the traceback
+            raise
+
+
+class Line(rq.Queue):
+    """The messages for one kind of worker, in their order."""
+
+    def __init__(self, kind: Kind, connection: Any) -> None:
+        super().__init__(f"assay-{kind}", connection, job_class=Order, serializer=JSONSerializer)
+        self.taken_key = IntermediateQueue.get_intermediate_queue_key(self.key)
+
+    def send(self, name: str, text: str, *, at_front: bool = False) -> None:
+        message = self.create_job(
+            self.name, args=(text,), job_id=name, description=name, timeout=-1, result_ttl=0,
+            failure_ttl=FAILED_SECONDS, ttl=WAITING_SECONDS,
+        )  # fmt: skip
+        self.enqueue_job(message, at_front=at_front)
+
+    def take(self) -> Any:
+        """The next message, when there is one before long. RQ's own way falls over one that cannot be read."""
+        name = self.connection.blmove(self.key, self.taken_key, IDLE_SECONDS)
+        if name is None:
+            return None
+        try:
+            return Order.fetch(_text(name), self.connection, JSONSerializer)
+        except (RedisError, StopRequested):
+            raise
+        except Exception as error:  # noqa: BLE001  whoever wrote that, it was not us
+            log.warning("queue: %s: a message that cannot be read: %s", self.name, type(error).__name__)
+            self.connection.lrem(self.taken_key, 0, _text(name))
+            return None
+
+    def taken(self) -> set[str]:
+        """Messages that a worker has taken and not begun."""
+        return {_text(name) for name in self.connection.lrange(self.taken_key, 0, -1)}
+
+    def begun(self) -> set[str]:
+        return {entry.rpartition(":")[0] for entry in self._executions()}
+
+    def erase(self, name: str, *, put_back: bool = False, failed: bool = False) -> None:
+        """Remove all that is known of a message. RQ's own way fails on what a killed worker left.
+
+        `put_back`: and let it wait again; `failed`: and keep that as its end.
+        """
+        executions = [entry for entry in self._executions() if entry.rpartition(":")[0] == name]
+        with self.connection.pipeline() as pipeline:
+            pipeline.lrem(self.key, 0, name)
+            pipeline.lrem(self.taken_key, 0, name)
+            if executions:
+                pipeline.zrem(self.started_job_registry.key, *executions)
+            pipeline.zrem(self.failed_job_registry.key, name)
+            pipeline.delete(f"rq:executions:{name}", alive_key(name))
+            if put_back or failed:
+                pipeline.hset(Job.key_for(name), "status", JobStatus.FAILED if failed else JobStatus.QUEUED)
+                pipeline.expire(Job.key_for(name), FAILED_SECONDS if failed else WAITING_SECONDS)
+            else:
+                pipeline.delete(Job.key_for(name))
+            if put_back:
+                pipeline.lpush(self.key, name)
+            pipeline.execute()
+
+    def _executions(self) -> list[str]:
+        """`message:execution` of all that was begun."""
+        return [_text(entry) for entry in self.connection.zrange(self.started_job_registry.key, 0, -1)]
+
+
+def alive_key(name: str) -> str:
+    """What a worker sets again and again while it is at work on a message."""
+    return f"assay:alive:{name}"
+
+
+def forgotten_key(name: str) -> str:
+    return f"assay:forgotten:{name}"
+
+
+def _grading(grading: str, fence: int) -> str:
+    return f"{grading}-{fence}"
+
+
+def _recording(grading: str, fence: int) -> str:
+    return f"record-{grading}-{fence}"
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else ""
+
+
+# ------------------------------------------------------------------------------------------------------- who speaks
+
+
+class Doorbell(Bell):
+    """The queue, as the clock, the portal and the operator use it. Each of its words fails fast."""
+
+    def __init__(self, connection: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = connection
+        self._clock = clock
+        self._between: dict[str, float] = {}  # messages that were seen nowhere, and since when
+
+    def ring(self, request: GradingRequest, *, at_front: bool = False) -> None:
+        name = _grading(request.grading, request.fence)
+        with self._reached():
+            Line(Kind.GRADING, self._redis).send(name, request.to_json(), at_front=at_front)
+
+    def look(self, tries: Sequence[Try]) -> dict[Try, Sign]:
+        with self._reached(), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.lrange(Line(Kind.GRADING, self._redis).key, 0, -1)
+            for one in tries:
+                pipeline.exists(alive_key(_grading(*one)))
+                pipeline.hget(Job.key_for(_grading(*one)), "status")
+                pipeline.hget(Job.key_for(_recording(*one)), "status")
+            waiting, *facts = pipeline.execute()
+        waiting = {_text(name) for name in waiting}
+        known = zip(tries, facts[0::3], facts[1::3], facts[2::3], strict=True)
+        signs = {
+            one: self._sign(_grading(*one), _grading(*one) in waiting, alive, _text(grading), _text(recording))
+            for one, alive, grading, recording in known
+        }
+        self._between = {name: since for name, since in self._between.items() if self._clock() - since < 60}
+        return signs
+
+    def _sign(self, name: str, waiting: bool, alive: int, grading: str, recording: str) -> Sign:
+        if recording in (JobStatus.QUEUED, JobStatus.STARTED):
+            return Sign.REPORTED
+        if alive:
+            return Sign.ALIVE
+        if waiting:
+            return Sign.QUEUED
+        if grading == JobStatus.QUEUED:
+            # A worker takes it in this moment, or was killed right after it did.
+            since = self._between.setdefault(name, self._clock())
+            return Sign.QUEUED if self._clock() - since < BETWEEN_SECONDS else Sign.LOST
+        # It failed; or it was begun, and nobody is there who does it.
+        return Sign.DIED if grading or recording else Sign.LOST
+
+    def workers(self, kind: Kind = Kind.GRADING) -> int:
+        """One that was killed counts for some seconds more."""
+        with self._reached():
+            line = Line(kind, self._redis)
+            clean_worker_registry(line)
+            return len(get_keys(line))
+
+    def forget(self, grading: str, fence: int) -> None:
+        """A worker that has begun stops, too."""
+        name = _grading(grading, fence)
+        with self._reached():
+            self._redis.set(forgotten_key(name), 1, ex=FORGOTTEN_SECONDS)
+            Line(Kind.GRADING, self._redis).erase(name)
+
+    def note_turn(self, at: str) -> None:
+        """Leave word that the clock turned, for whoever asks whether it does."""
+        with self._reached():
+            self._redis.set(LAST_TURN, at, ex=LAST_TURN_SECONDS)
+
+    def last_turn(self) -> str | None:
+        """When the clock last turned; None when that is more than a minute ago."""
+        with self._reached():
+            return _text(self._redis.get(LAST_TURN)) or None
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except RedisError as error:
+            raise QueueUnavailable(f"queue: {place(self._redis)}: {error}") from error
+
+
+def graded(perform: Callable[[str], str], connection: Any) -> Act:
+    """What a grading worker does with a request: grade, and send the report on to be recorded.
+
+    This is the queue's edge: what nobody foresaw becomes the operator's failure, and a person is told.
+    """
+
+    def act(text: str) -> None:
+        try:
+            answer = perform(text)
+        except Exception as error:
+            request = GradingRequest.from_json(text)
+            log.exception("grading %s, try %s: the worker itself failed", request.grading, request.fence)
+            failure = Failure(fault_of=Fault.OPERATOR, message=f"worker: {type(error).__name__}: {error}"[:4000])
+            answer = GradingReport(grading=request.grading, fence=request.fence, failure=failure).to_json()
+        report = json.loads(answer)
+        try:
+            Line(Kind.RECORDING, connection).send(_recording(report["grading"], report["fence"]), answer)
+        except RedisError as error:
+            raise Undelivered(f"{place(connection)}: {error}") from error
+
+    return act
