@@ -275,15 +275,16 @@ def manual_rows() -> list[str]:
             also = "".join(f", `{other}`" for other in variables(kind, name)[1:])
             value = f"`{default}`" if default else "empty"
             rows.append(f"| `{variables(kind, name)[0]}`{also} | {value} | {field.description} |")
-    return rows
+    return list(dict.fromkeys(rows))  # what two processes read is told once
 
 
 def example_entries() -> list[str]:
-    return [
+    entries = (
         f"# {field.description}\n#{variables(kind, name)[0]}={default_text(field.default)}\n"
         for kind in SETTINGS.values()
         for name, field in kind.model_fields.items()
-    ]
+    )
+    return list(dict.fromkeys(entries))
 
 
 def test_assay_settings_shows_every_process() -> None:

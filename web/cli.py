@@ -27,12 +27,17 @@ from sandbox.settings import SandboxSettings
 from web import __version__
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.server import PortalUnavailable, serve
-from web.settings import PROJECT, PortalSettings
+from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings
 
 WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
 # What each process reads, for `assay settings` and for the test that compares it with the manual.
-SETTINGS: Final[dict[str, type[BaseSettings]]] = {"portal": PortalSettings, "sandbox": SandboxSettings}
+SETTINGS: Final[dict[str, type[BaseSettings]]] = {
+    "portal": PortalSettings,
+    "database": DatabaseSettings,
+    "gradings": GradingSettings,
+    "sandbox": SandboxSettings,
+}
 
 NO_INSTALL_HELP: Final = "Install and start nothing on this machine: print the commands that would, and stop."
 

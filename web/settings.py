@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -27,3 +27,28 @@ class PortalSettings(BaseSettings):
     )
     web_request_kb: int = Field(256, ge=1, description="Kilobytes that the body of one request may hold.")
     web_access_log: bool = Field(False, description="Write one line for each request to standard output.")
+
+
+class DatabaseSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+
+    state: Path = Field(PROJECT / ".assay", description="Folder for what Assay remembers on this machine.")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://... or sqlite:///PATH; empty: a SQLite file in the folder of the state.",
+    )
+    database_url_file: str = Field("", description="A file that holds ASSAY_DATABASE_URL, as a secret is mounted.")
+
+
+class GradingSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+
+    lease_seconds: float = Field(
+        30, ge=10, le=3600, description="Seconds without a sign of life until another worker is asked to grade."
+    )
+    tries: int = Field(
+        3, ge=1, le=20, description="Times that a grading may end by our own fault before a person is told."
+    )
+    gradings_per_candidate: int = Field(
+        1, ge=1, le=100, description="Gradings of one application that may be under way at a time."
+    )
