@@ -44,6 +44,7 @@ class Production:
         self.engine = engine
         self.folder = folder
         self.name = f"assay-test-{secrets.token_hex(4)}"
+        self.replaced: set[str | None] = set()
         door = engine.host.removeprefix("unix://")
         self.variables = {
             **bases.variables(),
@@ -52,6 +53,13 @@ class Production:
             "DOCKER_SOCKET": door,
             "DOCKER_GROUP": str(Path(door).stat().st_gid),
         }
+
+    def build(self) -> None:
+        """Build the images, and remember those that are replaced. The layers of both stay, for the next build."""
+        tags = [f"{name}:{self.variables['ASSAY_TAG']}" for name in ("assay", "assay-postgres", "assay-redis")]
+        before = {self.engine.image_id(tag) for tag in tags}
+        self.compose("build")
+        self.replaced |= before - {self.engine.image_id(tag) for tag in tags}
 
     def compose(self, *words: str, stdin: bytes = b"", check: bool = True) -> "subprocess.CompletedProcess[bytes]":
         """Run Compose in this set's folder."""
@@ -120,7 +128,10 @@ class Production:
         }
 
     def take_down(self) -> None:
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "20")
+        self.compose("down", "--volumes", "--remove-orphans")
+        for image in self.replaced:
+            if image:
+                self.engine.remove_image(image)
 
 
 def _is_logged(container: dict[str, Any]) -> bool:
