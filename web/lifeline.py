@@ -21,13 +21,14 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)  # loaded here: between fork an
 def tied_to_me() -> Callable[[], None]:
     """What a child of this process calls first, so that it is killed when this process ends, however that happens."""
     parent = os.getpid()
+    return lambda: tie_to(parent)
 
-    def tie() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before we said so
-            os._exit(1)
 
-    return tie
+def tie_to(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before we said so
+        os._exit(1)
 
 
 def take_lock(path: Path, seconds: float = 0) -> int | None:

@@ -27,6 +27,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from web import create_app
+from web.lifeline import tie_to
 from web.settings import PortalSettings
 
 ANSWER_SECONDS: Final = 10  # until we give up on our own first request
@@ -176,6 +177,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
     """
 
     def init_process(self) -> None:
+        tie_to(self.ppid)  # it would hold the port for a while longer, and the next portal could not have it
         self._since: dict[Any, float] = {}
         self.cfg.set("graceful_timeout", self.app.settings.web_grace_seconds)  # in this process, and not in its parent
         super().init_process()
