@@ -6,7 +6,7 @@ from sandbox import Sandbox
 def grade(submission: Submission, sandbox: Sandbox) -> Iterable[Finding]: ...
 """
 
-from graders import calls, notebooks, strict
+from graders import calls, cases, driver, notebooks, strict
 from graders.contract import Evidence, Finding, Form, Submission
 
-__all__ = ["Evidence", "Finding", "Form", "Submission", "calls", "notebooks", "strict"]
+__all__ = ["Evidence", "Finding", "Form", "Submission", "calls", "cases", "driver", "notebooks", "strict"]

@@ -215,6 +215,7 @@ def execute_in(
         # Both are texts within the lines that come out, so that a quarter may grow to a half.
         "most_text": limits.output_kb * 1024 // 4,
         "most_value": limits.output_kb * 1024 // 4 // max(1, len(values)),
+        "shell": program("shell"),
         "teller": program("values"),
     }
     command, stdin = run_program(json.dumps(order, allow_nan=False).encode(), "notebook")

@@ -1,8 +1,8 @@
 """In the room: runs the cells of a notebook in a kernel, and says of each what came of it.
 
-The order is {"id", "cells", "names", "cell_seconds", "most_text", "most_value", "teller"}: `cells` are
-[number, source], `names` the variables that are asked for at the end, `teller` the text of values.py, which runs in
-the kernel for that.
+The order is {"id", "cells", "names", "cell_seconds", "most_text", "most_value", "shell", "teller"}: `cells`
+are [number, source], `names` the variables that are asked for at the end. `shell` and `teller` are the texts of
+shell.py and values.py, which run in the kernel: before the cells, and to say a value.
 
 What is said are lines with the order's id and one of: "began", a number; "ran", [number, text, error]; "value", [name,
 JSON text]; "missing", [name, reason]; "done", the reason why it stopped early. Nothing else of the notebook leaves: no
@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import subprocess
+import tempfile
 import time
 from queue import Empty
 from typing import Any
@@ -133,12 +134,15 @@ async def run(order: dict[str, Any], teller: Teller) -> None:
     notebook = new_notebook(cells=[new_code_cell(source) for _, source in order["cells"]])
     client = Client(
         notebook,
-        km=AsyncKernelManager(transport="ipc"),  # no port that the notebook's own servers could want
+        # No port that the notebook's own servers could want, and no files among the candidate's.
+        km=AsyncKernelManager(transport="ipc", ip=os.path.join(tempfile.mkdtemp(), "kernel")),
         timeout=order["cell_seconds"],
         store_widget_state=False,
         coalesce_streams=False,
     )
     async with client.async_setup_kernel(cwd=os.getcwd(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        prelude = f"exec({order['shell']!r}, {{'__name__': '__main__', 'KERNEL': get_ipython()}})"
+        client.kc.execute(prelude, silent=True, store_history=False)
         stopped, alive = await run_cells(client, order, teller)
         for name in order["names"]:
             alive = alive and await ask_for(client, name, order, teller)
