@@ -27,7 +27,7 @@ from sandbox.settings import SandboxSettings
 from web import __version__
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.server import PortalUnavailable, serve
-from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings
+from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings, QueueSettings
 
 WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -36,6 +36,7 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
     "portal": PortalSettings,
     "database": DatabaseSettings,
     "gradings": GradingSettings,
+    "queue": QueueSettings,
     "sandbox": SandboxSettings,
 }
 

@@ -52,3 +52,19 @@ class GradingSettings(BaseSettings):
     gradings_per_candidate: int = Field(
         1, ge=1, le=100, description="Gradings of one application that may be under way at a time."
     )
+
+
+class QueueSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        description="redis://..., rediss://... or unix://PATH; empty: the server that `assay up` starts.",
+    )
+    redis_url_file: str = Field("", description="A file that holds ASSAY_REDIS_URL, as a secret is mounted.")
+    drain_seconds: float = Field(
+        60, ge=0, le=3600, description="Seconds that a worker gets to finish when it is told to stop."
+    )
+    grading_workers: int = Field(
+        0, ge=0, le=256, description="Grading workers that `assay up` starts; 0: one for each processor."
+    )
