@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.web.databases import postgres_databases, sqlite_databases, sqlite_settings
 from tests.web.portal_process import PortalProcess
 from tests.web.valkey_server import ValkeyServer
 from web import create_app
-from web.settings import PortalSettings
+from web.database import Database, connect
+from web.settings import DatabaseSettings, PortalSettings
 
 
 @pytest.fixture
@@ -42,3 +45,42 @@ def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
     server = ValkeyServer(tmp_path / "valkey")
     yield server
     server.kill()
+
+
+Copy = Callable[..., DatabaseSettings]
+BOTH: Final = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(scope="session")
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    with sqlite_databases(tmp_path_factory.mktemp("prepared")) as copy:
+        yield copy
+
+
+@pytest.fixture(scope="session")
+def new_postgres() -> Iterator[Copy]:
+    with postgres_databases() as copy:
+        yield copy
+
+
+@pytest.fixture(params=BOTH)
+def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
+    """Of a database with all tables and no rows; each test runs once on SQLite and once on PostgreSQL."""
+    copy: Copy = request.getfixturevalue(f"new_{request.param}")
+    return copy(tmp_path / "database") if request.param == "sqlite" else copy()
+
+
+@pytest.fixture(params=BOTH)
+def empty_settings(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
+    """Of a database without tables."""
+    if request.param == "sqlite":
+        return sqlite_settings(tmp_path / "database")
+    copy: Copy = request.getfixturevalue("new_postgres")
+    return copy(prepared=False)
+
+
+@pytest.fixture
+def database(database_settings: DatabaseSettings) -> Iterator[Database]:
+    opened = connect(database_settings)
+    yield opened
+    opened.close()
