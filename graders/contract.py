@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from sandbox import Ending, Limits, Sandbox
 
 __all__ = [
+    "Bundle",
     "ChallengeInvalid",
     "Evidence",
     "Exchange",
@@ -29,6 +30,7 @@ __all__ = [
     "Fault",
     "Finding",
     "Form",
+    "Generator",
     "Grader",
     "GraderFailed",
     "GradersError",
@@ -49,7 +51,17 @@ class GradersError(Exception):
 
 
 class ChallengeInvalid(GradersError):
-    """The challenge's folder is not what it must be. Its author's to mend; the message names file and key."""
+    """The challenge's folder is not what it must be. Its author's to mend.
+
+    Every mistake that could be found is told, each in one sentence: `file: key: what is wrong: what to do`.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, ...]]:
+        return type(self), self.problems  # it is sent from one process to another when a challenge is checked
 
 
 class GraderFailed(GradersError):
@@ -73,9 +85,14 @@ class Message(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise MessageUnreadable(f"{cls.__name__}: {where}: {first['msg']}") from None
+            raise MessageUnreadable(f"{cls.__name__}: {first_fault(error)}") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where and what, without the input: it may be a stranger's, or secret."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the whole"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 # Names that people write into challenge folders and that become file names, URLs and columns.
@@ -204,6 +221,16 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a candidate of one form gets: files to start from, and values for the brief."""
+
+    files: Mapping[str, bytes]
+    values: Mapping[str, str | int | float] = field(default_factory=dict)  # by the names between {{ and }}
+    signature: str = ""  # of the form; empty: derived from all that stands here
+    brief: str = ""  # brief.md with the values in it; written by us, not by a generator
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """What is graded, and against what. The bytes are a stranger's; the rest is ours."""
 
@@ -234,6 +261,12 @@ class Submission:
             return json.loads(self.read_private(name))
         except ValueError as error:
             raise ChallengeInvalid(f"private/{name}: {error}") from None
+
+
+class Generator(Protocol):
+    """A challenge's `generate`. The same form gives the same bundle, on every machine and each time."""
+
+    def __call__(self, form: Form) -> Bundle: ...
 
 
 class Grader(Protocol):

@@ -1,4 +1,4 @@
-"""What a challenge's manifest and rubric may say: the shapes of challenge.toml, rubric.toml and expect.toml.
+"""What a challenge's manifest and rubric may say: the shapes of challenge.toml, rubric.toml, interview.toml and expect.toml.
 
 Pure data: reading the folder is graders.challenge, adding up points is graders.scoring.
 """
@@ -41,6 +41,13 @@ class Criterion(Message):
 
 class Rubric(Message):
     criteria: dict[Key, Criterion] = Field(min_length=1, max_length=200)
+
+
+class Questions(Message):
+    """interview.toml, under a criterion's name: what to ask whoever earned it, and whoever missed it."""
+
+    earned: tuple[Sentence, ...] = ()
+    missed: tuple[Sentence, ...] = ()
 
 
 class Part(Message):

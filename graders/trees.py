@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from graders.contract import GradersError
 
-__all__ = ["FolderStore", "Store", "TreeMissing", "digest_of"]
+__all__ = ["FolderStore", "Store", "TreeMissing", "digest_of", "digest_of_hashes"]
 
 MARK: Final = b"assay tree 1\n"  # no file is ever taken for a tree, because a tree's hash is made with this before it
 
@@ -33,12 +33,20 @@ class Store(Protocol):
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:
-    return _sealed(_manifest(files))
+    return digest_of_hashes(_hashes(files))
 
 
-def _manifest(files: Mapping[str, bytes]) -> bytes:
-    listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    return json.dumps(listed, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+def digest_of_hashes(hashes: Mapping[str, str]) -> str:
+    """The same, for whoever has the SHA-256 of each file and not all of them in memory."""
+    return _sealed(_manifest(hashes))
+
+
+def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _manifest(hashes: Mapping[str, str]) -> bytes:
+    return json.dumps(hashes, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def _sealed(manifest: bytes) -> str:
@@ -52,9 +60,10 @@ class FolderStore:
         self.folder = folder
 
     def put(self, files: Mapping[str, bytes]) -> str:
-        for content in files.values():
-            self._keep(hashlib.sha256(content).hexdigest(), content)
-        manifest = _manifest(files)
+        hashes = _hashes(files)
+        for name, content in files.items():
+            self._keep(hashes[name], content)
+        manifest = _manifest(hashes)
         digest = _sealed(manifest)
         self._keep(digest, manifest)  # last: a tree that can be read has all of its files
         return digest
