@@ -191,16 +191,17 @@ def _pax_records(content: bytes) -> dict[str, bytes]:
     records: dict[str, bytes] = {}
     at = 0
     while at < len(content):
-        if len(records) > MOST_RECORDS:
-            damaged("a header cannot be read")
+        if len(records) == MOST_RECORDS:
+            damaged("a header says too much")
         length = PAX_LENGTH.match(content, at)
         end = at + int(length[1]) if length else 0
         if not length or end > len(content) or end <= length.end() or content[end - 1 : end] != b"\n":
             damaged("a header cannot be read")
-        key, equals, value = content[length.end() : end - 1].partition(b"=")
-        if not equals:
+        keyword, equals, value = content[length.end() : end - 1].partition(b"=")
+        key = keyword.decode("utf-8", "surrogateescape")
+        if not equals or key in records:
             damaged("a header cannot be read")
-        records[key.decode("utf-8", "surrogateescape")] = value
+        records[key] = value
         at = end
     return records
 
