@@ -15,7 +15,7 @@ DELIVERABLES: Final = ("sums.py", "report.ipynb", "notes.md")
 def notebook(*cells: str) -> bytes:
     made: dict[str, Any] = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
     for number, source in enumerate(cells):
-        cell = {"cell_type": "code", "id": f"cell-{number}", "metadata": {}, "outputs": [], "execution_count": None}
+        cell: dict[str, Any] = {"cell_type": "code", "id": f"cell-{number}", "metadata": {}, "outputs": [], "execution_count": None}
         made["cells"].append({**cell, "source": source.splitlines(keepends=True)})
     return json.dumps(made).encode()
 
@@ -66,7 +66,7 @@ def test_a_cheat_is_valid_python_and_a_valid_notebook(name: str) -> None:
     for file, content in files.items():
         if file.endswith(".py"):
             compile(content, file, "exec")
-    nbformat.validate(nbformat.reads(files["report.ipynb"].decode(), as_version=4))
+    nbformat.validate(json.loads(files["report.ipynb"]), version=4)
 
 
 def test_it_answers_to_the_names_that_are_asked_for() -> None:
