@@ -8,7 +8,9 @@ from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from web.database import Database
 from web.pages import pages
+from web.queue import Doorbell
 from web.settings import PortalSettings
 from web.static_files import StaticFiles
 
@@ -67,8 +69,10 @@ ERRORS: Final = {
 }
 
 
-def create_app(settings: PortalSettings) -> Flask:
+def create_app(settings: PortalSettings, database: Database, bell: Doorbell) -> Flask:
+    """Neither database nor queue has to answer for this: what needs one of them says so when it is asked."""
     app = Flask(__name__, static_folder=None)
+    app.extensions.update(database=database, bell=bell)
     app.config.update(VERSION=__version__, MAX_CONTENT_LENGTH=settings.web_request_kb * 1024)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -112,7 +116,9 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
 
 def _prefers_json() -> bool:
     kinds = ("text/html", "application/json", "application/problem+json")
-    return request.path == "/healthz" or (request.accept_mimetypes.best_match(kinds) or kinds[0]) != kinds[0]
+    return (
+        request.path in ("/healthz", "/readyz") or (request.accept_mimetypes.best_match(kinds) or kinds[0]) != kinds[0]
+    )
 
 
 def _complete(response: Response) -> Response:

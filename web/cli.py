@@ -25,7 +25,9 @@ from sandbox import SandboxMisused, SandboxUnavailable, doctor, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from web import __version__
+from web.database import connect
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
+from web.queue import Doorbell, reach
 from web.server import PortalUnavailable, serve
 from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings, QueueSettings
 
@@ -73,14 +75,21 @@ def up(port: int | None, no_install: bool) -> None:
     rooms = SandboxSettings()
     make_ready(rooms, for_tests=False, may_install=not no_install)
     examine(rooms)
-    serve(portal, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
+    where = DatabaseSettings()
+    bell = Doorbell(reach(QueueSettings(), where.state))
+    serve(portal, connect(where), bell, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
 
 
 @assay.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the portal; 0 takes a free one.")
 def web(port: int | None) -> None:
     """Serve the portal alone. It needs no Docker."""
-    serve(PortalSettings() if port is None else PortalSettings(port=port))
+    where = DatabaseSettings()
+    serve(
+        PortalSettings() if port is None else PortalSettings(port=port),
+        connect(where),
+        Doorbell(reach(QueueSettings(), where.state)),
+    )
 
 
 @assay.command(context_settings={"ignore_unknown_options": True})

@@ -7,6 +7,7 @@ that hangs in a system call is still spoken for, until the clock forgets its mes
 
 import gc
 import logging
+import math
 import os
 import select
 import signal
@@ -35,6 +36,7 @@ BEAT_SECONDS: Final = 2  # between two signs of life of a worker that is at work
 PRESENCE_SECONDS: Final = 15  # after the last word of a worker it no longer counts
 RECORDING_LEASE: Final = 6  # seconds without a sign of life until a report is taken from its recorder
 RECORDERS_AT_MOST: Final = 3  # that one report may cost
+UNFIT_SECONDS: Final = 1.0
 FAILED: Final = 2  # exit code of a horse that failed, and has noted it
 HANDED_BACK: Final = 75  # of one that could not hand its report in
 
@@ -63,17 +65,17 @@ class Worker(rq.Worker):
         connection: Any,
         *,
         drain_seconds: float = 60,
-        between: Callable[[], object] = bool,
+        fit: Callable[[], bool] = lambda: True,
     ) -> None:
         logging.getLogger("rq.worker").setLevel(logging.CRITICAL)  # what is worth a line is said here
         self.kind = kind
         self.line = Line(kind, connection)
-        self.last_upkeep = 0.0
         self._act = act
         self._drain_seconds = drain_seconds
-        self._between = between  # called when no message is at work, some seconds after the last time
+        self._fit = fit  # asked now and then, when no message is at work: may another one be taken?
         self._stop_at: float | None = None  # told to stop: from then on a horse that still runs is killed
         self._at_work = False
+        self._kept_up = -math.inf
         self._lease = RECORDING_LEASE
         self._unowned: set[str] = set()
         self._given_back: set[str] = set()
@@ -96,8 +98,9 @@ class Worker(rq.Worker):
                 self._give_back()
                 ready()
                 ready, away = bool, 0.0
-                self._keep_up()
-                if order := self.line.take():
+                if not self._keep_up():
+                    time.sleep(UNFIT_SECONDS)
+                elif order := self.line.take():
                     self.execute_job(order, self.line)
             except StopRequested:
                 break
@@ -222,15 +225,20 @@ class Worker(rq.Worker):
 
     # ---------------------------------------------------------------------------------------------- what others left
 
-    def _keep_up(self) -> None:
-        """Between two messages: what this worker has to do beside, and what killed recorders left."""
-        if time.monotonic() - self.last_upkeep < IDLE_SECONDS:
-            return
-        self.last_upkeep = time.monotonic()
-        self._between()
+    def _keep_up(self) -> bool:
+        """Between two messages: see to what killed recorders left. False: no message may be taken now."""
+        if time.monotonic() - self._kept_up < IDLE_SECONDS:
+            return True
+        if not self._fit():
+            return False
+        self._kept_up = time.monotonic()
         self.line.failed_job_registry.cleanup()
-        if self.kind is Kind.GRADING:
-            return  # the clock sees to those: a grading needs a new fence
+        if self.kind is Kind.RECORDING:  # a grading needs a new fence: the clock sees to those
+            self._adopt()
+        return True
+
+    def _adopt(self) -> None:
+        """Reports whose recorder was killed."""
         taken, begun = self.line.taken(), self.line.begun()
         unowned = {name for name in taken | begun if not self.connection.exists(alive_key(name))}
         for name in unowned & (begun | self._unowned):  # one that was only taken may be on its way to a recorder

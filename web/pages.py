@@ -1,11 +1,19 @@
 """What anyone may see without signing in."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
+from sqlalchemy import select
 
 from sandbox import Ending, Limits
+from web.bell import QueueUnavailable
+from web.database import DatabaseUnavailable
+from web.models import Grading
+
+log = logging.getLogger(__name__)
 
 pages = Blueprint("pages", __name__)
 
@@ -42,3 +50,40 @@ def healthz() -> Response:
     answer = jsonify(status="ok", version=current_app.config["VERSION"])
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+@pages.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """Says whether what the portal stands on is there. Anyone may ask: where it is stays in the log."""
+    checks = {"database": _is_there(_ask_database), "queue": _is_there(_ask_queue)}
+    checks["clock"] = _is_there(_ask_clock) if checks["queue"] == WELL else "is not known without the queue"
+    ready = all(found == WELL for found in checks.values())
+    answer = jsonify(status="ready" if ready else "not ready", **checks)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer, 200 if ready else 503
+
+
+WELL: Final = "well"
+
+
+def _is_there(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except (DatabaseUnavailable, QueueUnavailable) as error:
+        log.warning("not ready: %s", error)
+        return "does not answer; the portal's log says why"
+
+
+def _ask_database() -> str:
+    with current_app.extensions["database"].reading() as session:
+        session.scalars(select(Grading.id).limit(1)).all()  # its tables are there, too
+    return WELL
+
+
+def _ask_queue() -> str:
+    current_app.extensions["bell"].workers()
+    return WELL
+
+
+def _ask_clock() -> str:
+    return WELL if current_app.extensions["bell"].last_turn() else "has not turned for a minute"

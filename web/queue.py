@@ -32,11 +32,13 @@ from rq.worker_registration import clean_worker_registry, get_keys
 from graders.contract import Failure, Fault, GradingReport, GradingRequest, MessageUnreadable
 from web import valkey
 from web.bell import Bell, QueueUnavailable, Sign, Try
+from web.settings import QueueSettings
 
 log = logging.getLogger(__name__)
 
 Act = Callable[[str], object]  # what is done with the text of one message
 
+EMBEDDED: Final = "valkey"  # where the embedded server is, below the folder of the state
 ANSWER_SECONDS: Final = 5  # until a server that says nothing counts as away
 IDLE_SECONDS: Final = 5  # that a worker waits for a message before it says again that it is there
 BETWEEN_SECONDS: Final = 3  # that a message may belong to nobody, on its way from the queue to a worker
@@ -68,6 +70,20 @@ def connect(url: str, embedded: Path, *, patience: float = 0) -> Any:
     if url:
         return redis.Redis.from_url(url, **options)
     return redis.Redis(unix_socket_path=valkey.address(embedded), **options)
+
+
+def reach(settings: QueueSettings, state: Path, *, patience: float = 0) -> Any:
+    """The server that the settings name, or the embedded one in the folder of the state."""
+    url = settings.redis_url.get_secret_value()
+    if not url and settings.redis_url_file:
+        try:
+            url = Path(settings.redis_url_file).read_text().strip()
+        except OSError as error:
+            raise QueueUnavailable(f"ASSAY_REDIS_URL_FILE: {settings.redis_url_file}: {error.strerror}") from None
+    try:
+        return connect(url, state / EMBEDDED, patience=patience)
+    except ValueError:
+        raise QueueUnavailable("ASSAY_REDIS_URL: is no address of a Redis; see docs/operations.md") from None
 
 
 def place(connection: Any) -> str:

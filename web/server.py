@@ -27,7 +27,9 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from web import create_app
+from web.database import Database
 from web.lifeline import tie_to
+from web.queue import Doorbell
 from web.settings import PortalSettings
 
 ANSWER_SECONDS: Final = 10  # until we give up on our own first request
@@ -43,9 +45,11 @@ class PortalUnavailable(Exception):
     """The portal could not start, or could not go on. The operator's to solve, and the message says how."""
 
 
-def serve(settings: PortalSettings, announce: Callable[[str], None] = click.echo) -> None:
+def serve(
+    settings: PortalSettings, database: Database, bell: Doorbell, announce: Callable[[str], None] = click.echo
+) -> None:
     """Serve until told to stop; `announce` gets the address once, when the portal answers there."""
-    app = create_app(settings)
+    app = create_app(settings, database, bell)
     listener = _listen(settings.host, settings.port)
     here, port = listener.getsockname()[:2]
     if here in ("0.0.0.0", "::"):  # noqa: S104  # we compare; nothing is bound here

@@ -12,14 +12,25 @@ from flask.testing import FlaskClient
 from tests.web.databases import postgres_databases, sqlite_databases, sqlite_settings
 from tests.web.portal_process import PortalProcess
 from tests.web.valkey_server import ValkeyServer
-from web import create_app
+from web import create_app, queue
 from web.database import Database, connect
+from web.queue import Doorbell
 from web.settings import DatabaseSettings, PortalSettings
 
 
 @pytest.fixture
-def app() -> Flask:
-    return create_app(PortalSettings(_env_file=None))
+def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """The portal alone, with settings like `web_request_kb=1`: there is neither a database nor a queue."""
+    nowhere = tmp_path / "nowhere"
+    database = connect(sqlite_settings(nowhere))
+    bell = Doorbell(queue.connect("", nowhere))
+    yield lambda **settings: create_app(PortalSettings(_env_file=None, **settings), database, bell)
+    database.close()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
 
 
 @pytest.fixture

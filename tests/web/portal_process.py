@@ -15,11 +15,18 @@ from urllib.parse import urlsplit
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
+from web.database import connect
+from web.queue import Doorbell, reach
 from web.server import PortalUnavailable, serve
-from web.settings import PortalSettings
+from web.settings import DatabaseSettings, PortalSettings, QueueSettings
 
+where = DatabaseSettings(_env_file=None)
 try:
-    serve(PortalSettings(_env_file=None))
+    serve(
+        PortalSettings(_env_file=None),
+        connect(where),
+        Doorbell(reach(QueueSettings(_env_file=None), where.state)),
+    )
 except PortalUnavailable as reason:
     sys.exit(str(reason))
 print("stopped", flush=True)

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +16,11 @@ from werkzeug.test import TestResponse
 
 import web
 from sandbox import Ending, Limits
+from tests.web.valkey_server import ValkeyServer
 from web import create_app
+from web.database import Database
 from web.pages import FIVE_DAYS
+from web.queue import Doorbell
 from web.settings import PortalSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -120,6 +124,38 @@ def test_healthz_is_never_kept(client: FlaskClient) -> None:
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert "ETag" not in answer.headers
+
+
+def test_readyz_says_what_the_portal_stands_on(valkey: ValkeyServer, database: Database) -> None:
+    bell = Doorbell(valkey.connect())
+    client = create_app(PortalSettings(_env_file=None), database, bell).test_client()
+    first = client.get("/readyz")
+    assert first.status_code == 503
+    assert first.json == {
+        "status": "not ready", "database": "well", "queue": "well", "clock": "has not turned for a minute"
+    }  # fmt: skip
+    bell.note_turn("2026-01-02T03:04:05+00:00")
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json == {"status": "ready", "database": "well", "queue": "well", "clock": "well"}
+    assert answer.headers["Cache-Control"] == "no-store"
+    valkey.kill()
+    assert (client.get("/readyz").status_code, client.get("/healthz").status_code) == (503, 200)
+
+
+def test_readyz_names_what_is_missing_and_keeps_to_the_log_where_it_is(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json == {
+        "status": "not ready",
+        "database": "does not answer; the portal's log says why",
+        "queue": "does not answer; the portal's log says why",
+        "clock": "is not known without the queue",
+    }
+    assert "not ready: database: " in caplog.text
+    assert "not ready: queue: " in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/nowhere"])
@@ -233,8 +269,9 @@ def test_everybody_else_gets_a_page(client: FlaskClient, accept: str) -> None:
     assert client.get("/nowhere", headers={"Accept": accept}).mimetype == "text/html"
 
 
-def test_an_error_of_healthz_is_json_whoever_asks(client: FlaskClient) -> None:
-    answer = client.post("/healthz", headers={"Accept": "text/html"})
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_an_error_of_healthz_is_json_whoever_asks(client: FlaskClient, path: str) -> None:
+    answer = client.post(path, headers={"Accept": "text/html"})
     assert answer.status_code == 405
     assert answer.mimetype == "application/problem+json"
 
@@ -252,8 +289,8 @@ def test_a_fault_of_ours_is_a_page_that_shows_nothing_of_the_inside(app: Flask, 
     assert "Content-Security-Policy" in answer.headers
 
 
-def test_the_limit_of_a_body_can_be_set() -> None:
-    client = create_app(PortalSettings(_env_file=None, web_request_kb=1)).test_client()
+def test_the_limit_of_a_body_can_be_set(make_app: Callable[..., Flask]) -> None:
+    client = make_app(web_request_kb=1).test_client()
     assert client.post("/", data=b"x" * 1024).status_code == 405
     assert client.post("/", data=b"x" * 1025).status_code == 413
 

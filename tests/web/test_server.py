@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.databases import sqlite_settings
 from tests.web.portal_process import PATIENCE, PortalProcess
+from web import queue
+from web.database import connect
+from web.queue import Doorbell
 from web.server import PortalUnavailable, serve, why_not
 from web.settings import PortalSettings
 
@@ -62,9 +66,10 @@ def test_a_port_is_free_again_as_soon_as_a_portal_has_stopped(start_portal: Star
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7", "not an address"])
-def test_an_address_of_another_machine_is_a_sentence(host: str) -> None:
+def test_an_address_of_another_machine_is_a_sentence(host: str, tmp_path: Path) -> None:
+    database, bell = connect(sqlite_settings(tmp_path)), Doorbell(queue.connect("", tmp_path))
     with pytest.raises(PortalUnavailable, match="ASSAY_HOST"):
-        serve(PortalSettings(_env_file=None, host=host, port=0))
+        serve(PortalSettings(_env_file=None, host=host, port=0), database, bell)
 
 
 def test_a_port_that_is_not_permitted_is_a_sentence() -> None:
