@@ -25,7 +25,7 @@ from sandbox import Ending, Execution, Limits, Probe, Room, Sandbox
 
 __all__ = ["Answers", "Arguments", "Kind", "Outcome", "Raises", "call", "call_in", "credit"]
 
-FUNCTION: Final = re.compile(r"[\w-][\w./-]*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+FUNCTION: Final = re.compile(r"\w[\w./-]*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 SETTLING: Final = 5.0  # seconds beyond the candidate's own for a probe of ours, which always answers
 MOST_NESTED: Final = 110  # the program in the room goes 100 deep
 UNASKED: Final = "it was not asked: the calls before took all the time there was"

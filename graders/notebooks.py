@@ -81,7 +81,9 @@ def read(content: bytes) -> Notebook:
     if type(said) is not dict or type(said.get("nbformat")) is not int:
         raise NotebookUnreadable("the file is JSON, and no notebook: it has no nbformat")
     if said["nbformat"] != 4:
-        raise NotebookUnreadable(f"the notebook is of format {said['nbformat']}: save it as format 4 with Jupyter")
+        raise NotebookUnreadable(
+            f"the notebook is of format {str(said['nbformat'])[:20]}: save it as format 4 with Jupyter"
+        )
     language = _language(said.get("metadata"))
     if language != "python":
         raise NotebookUnreadable(f"the notebook is written in {language}: Python is needed")

@@ -11,9 +11,9 @@ PLACE = 2  # calls between a cell, whose variables a command may name, and `said
 
 
 def said(command: str) -> str:
-    ended = subprocess.run(
+    ended = subprocess.run(  # noqa: S602  # the command is the candidate's, as is all that runs here
         KERNEL.var_expand(command, depth=PLACE),
-        shell=True,  # noqa: S602  # it is the candidate's, as is all that runs here
+        shell=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
