@@ -29,7 +29,7 @@ from web.database import connect
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.queue import Doorbell, reach
 from web.server import PortalUnavailable, serve
-from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings, QueueSettings
+from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings, QueueSettings, TreeSettings
 
 WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -37,6 +37,7 @@ WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 SETTINGS: Final[dict[str, type[BaseSettings]]] = {
     "portal": PortalSettings,
     "database": DatabaseSettings,
+    "trees": TreeSettings,
     "gradings": GradingSettings,
     "queue": QueueSettings,
     "sandbox": SandboxSettings,

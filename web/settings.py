@@ -40,6 +40,16 @@ class DatabaseSettings(BaseSettings):
     database_url_file: str = Field("", description="A file that holds ASSAY_DATABASE_URL, as a secret is mounted.")
 
 
+class TreeSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+
+    tree_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs what opens a submission's files to grading hosts without a shared folder; empty: to none.",
+    )
+    tree_secret_file: str = Field("", description="A file that holds ASSAY_TREE_SECRET, as a secret is mounted.")
+
+
 class GradingSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
 

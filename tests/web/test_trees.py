@@ -1,0 +1,179 @@
+"""How a grading host without a shared folder gets the files of a submission, and how nobody else does."""
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import TimestampSigner
+
+from graders.trees import FolderStore, digest_of
+from web.settings import TreeSettings
+from web.trees import TOKEN_SECONDS, TreeSecretUnusable, secret_of, token_for, tree_pages
+
+SECRET: Final = "s" * 40
+FILES: Final = {"main.py": b"print(1)\n", "notes/größe.md": b"x" * 1000, "empty": b"", "d/" + "n" * 200: b"\0" * 512}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "store")
+
+
+@pytest.fixture
+def client(app: Flask, store: FolderStore) -> FlaskClient:
+    app.register_blueprint(tree_pages(store, SECRET))
+    return app.test_client()
+
+
+def unpacked(packed: bytes) -> dict[str, bytes]:
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
+        for member in archive:
+            assert member.isreg()
+            file = archive.extractfile(member)
+            assert file is not None
+            files[member.name] = file.read()
+    return files
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_tree_is_served_to_whoever_holds_its_token(client: FlaskClient, store: FolderStore) -> None:
+    digest = store.put(FILES)
+    answer = client.get(f"/trees/{digest}", headers=bearer(token_for(digest, SECRET)))
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/x-tar"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "ETag" not in answer.headers
+    files = unpacked(answer.data)
+    assert files == FILES
+    assert digest_of(files) == digest
+
+
+def test_the_same_tree_is_the_same_bytes_however_it_was_made(client: FlaskClient, store: FolderStore) -> None:
+    digest = store.put(FILES)
+    headers = bearer(token_for(digest, SECRET))
+    first = client.get(f"/trees/{digest}", headers=headers).data
+    assert store.put(dict(reversed(FILES.items()))) == digest
+    assert client.get(f"/trees/{digest}", headers=headers).data == first
+
+
+def test_an_empty_tree_is_an_empty_tar(client: FlaskClient, store: FolderStore) -> None:
+    digest = store.put({})
+    answer = client.get(f"/trees/{digest}", headers=bearer(token_for(digest, SECRET)))
+    assert (answer.status_code, unpacked(answer.data)) == (200, {})
+
+
+class Earlier(TimestampSigner):
+    """Signs as the portal did some time ago."""
+
+    seconds = 0
+
+    def get_timestamp(self) -> int:
+        return super().get_timestamp() - self.seconds
+
+
+def signed(digest: str, *, ago: int, salt: str = "assay tree") -> str:
+    signer = Earlier(SECRET, salt=salt, digest_method=hashlib.sha256, key_derivation="hmac")
+    signer.seconds = ago
+    return signer.sign(digest).decode()
+
+
+def test_a_token_lasts_for_hours_and_not_for_ever(client: FlaskClient, store: FolderStore) -> None:
+    digest = store.put(FILES)
+    young, old, early = (signed(digest, ago=ago) for ago in (TOKEN_SECONDS - 600, TOKEN_SECONDS + 5, -600))
+    assert client.get(f"/trees/{digest}", headers=bearer(young)).status_code == 200
+    assert client.get(f"/trees/{digest}", headers=bearer(old)).status_code == 404
+    assert client.get(f"/trees/{digest}", headers=bearer(early)).status_code == 404
+
+
+def test_every_refusal_is_the_same(client: FlaskClient, store: FolderStore) -> None:
+    digest, other = store.put(FILES), store.put({"other": b""})
+    nowhere = digest_of({"never": b"kept"})
+    token = token_for(digest, SECRET)
+    nothing_there = client.get("/nowhere")
+    for address, headers in (
+        (digest, {}),
+        (digest, bearer("")),
+        (digest, bearer(token_for(other, SECRET))),
+        (other, bearer(token)),
+        (digest, bearer(token_for(digest, "t" * 40))),
+        (digest, bearer(token[:-1])),
+        (digest, bearer(f"{token}A")),
+        (digest, bearer(signed(digest, ago=0, salt="another use"))),
+        (digest, bearer(digest)),
+        (digest, {"Authorization": f"Basic {token}"}),
+        (digest, {"Authorization": token}),
+        (digest.upper(), bearer(token_for(digest, SECRET))),
+        (nowhere, bearer(token_for(nowhere, SECRET))),
+        ("x", bearer(token_for("x", SECRET))),
+    ):
+        answer = client.get(f"/trees/{address}", headers=headers)
+        assert (answer.status_code, answer.data) == (404, nothing_there.data)
+        assert answer.headers == nothing_there.headers
+    assert client.get(f"/trees/{digest}?token={token}").status_code == 404  # an address ends up in logs
+
+
+def test_no_signed_address_leaves_the_store(client: FlaskClient, store: FolderStore, tmp_path: Path) -> None:
+    store.put(FILES)
+    (tmp_path / "secret").write_text("{}")
+    for name in ("../secret", "..%2fsecret", "%2e%2e/secret", "/etc/passwd", "..", "\0"):
+        assert client.get(f"/trees/{name}", headers=bearer(token_for(name, SECRET))).status_code == 404
+
+
+def test_a_damaged_tree_is_not_served(client: FlaskClient, store: FolderStore) -> None:
+    digest = store.put(FILES)
+    (store.folder / digest[:2] / digest[2:]).write_bytes(b"{}")
+    assert client.get(f"/trees/{digest}", headers=bearer(token_for(digest, SECRET))).status_code == 404
+
+
+@given(token=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200))
+def test_no_guess_is_a_token(token: str) -> None:
+    app = Flask(__name__)
+    app.register_blueprint(tree_pages(FolderStore(Path("/nonexistent")), SECRET))
+    assert app.test_client().get(f"/trees/{digest_of({})}", headers=bearer(token)).status_code == 404
+
+
+# ------------------------------------------------------------------------------------------------------- the secret
+
+
+def settings(**values: Any) -> TreeSettings:
+    return TreeSettings(_env_file=None, **values)
+
+
+def test_without_a_secret_there_is_no_token_and_no_address(store: FolderStore) -> None:
+    assert secret_of(settings()) == ""
+    assert token_for(digest_of({}), "") == ""
+    with pytest.raises(TreeSecretUnusable, match="not served without one"):
+        tree_pages(store, "")
+
+
+def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    assert secret_of(settings(tree_secret_file=str(tmp_path / "secret"))) == SECRET
+    assert secret_of(settings(tree_secret="o" * 32, tree_secret_file=str(tmp_path / "secret"))) == "o" * 32
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [(None, "No such file"), (b"", "is empty"), (b"\xff", "is no text"), (b"short", "shorter than")],
+)
+def test_a_secret_that_cannot_be_used_is_a_sentence(tmp_path: Path, content: bytes | None, cause: str) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(TreeSecretUnusable, match=cause):
+        secret_of(settings(tree_secret_file=str(tmp_path / "secret")))
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(TreeSecretUnusable, match="shorter than 32 characters"):
+        secret_of(settings(tree_secret="hunter2"))
