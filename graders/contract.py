@@ -152,14 +152,14 @@ class Exchange(Message):
     """One thing that a program was asked and what it said, as far as it fits: enough to see why, and to repeat it."""
 
     kind: Literal["run", "ask", "serve", "open"]
-    asked: str = Field(max_length=2000)
+    asked: str = Field(max_length=2000, description="The beginning of it.")
     ending: Ending | None = None
     exit_code: int | None = None
     answer: str = Field("", max_length=8000, description="Base64 of what it said, perhaps cut.")
     complaint: str = Field("", max_length=4000, description="Base64 of its stderr, or why there is no answer.")
     seconds: float = Field(0, ge=0)
     cpu_seconds: float | None = None
-    cut: bool = False
+    cut: bool = False  # it said more than stands here
 
 
 class Provenance(Message):
