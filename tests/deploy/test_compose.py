@@ -90,12 +90,12 @@ def test_whoever_reaches_docker_does_not_reach_the_database(production: Producti
     assert reached(production, "grading", database) == []
 
 
-def test_the_grading_service_reaches_the_queue_and_changes_no_file(production: Production) -> None:
+def test_the_grading_service_reaches_the_queue_and_changes_no_submission(production: Production) -> None:
     assert reached(production, "grading", "redis:6379") == ["redis:6379"]
     routes = [line.split()[1] for line in production.run_in("grading", "cat", "/proc/net/route").splitlines()[1:]]
     assert routes
     assert "00000000" not in routes, "there is a way out of the host"
-    for folder in ("state", "store", "versions"):
+    for folder in ("store", "versions"):
         path = f"/var/lib/assay/{folder}"
         assert production.compose("exec", "-T", "grading", "touch", f"{path}/planted", check=False).returncode != 0
         production.run_in("grading", "ls", path)
