@@ -78,7 +78,7 @@ class Worker(rq.Worker):
         self._kept_up = -math.inf
         self._lease = RECORDING_LEASE
         self._unowned: set[str] = set()
-        self._given_back: set[str] = set()
+        self._given_back: dict[str, bool] = {}  # messages that were not finished, and whether they are still wanted
         name = f"{kind}-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         super().__init__(
             [self.line], name, connection=connection, serializer=JSONSerializer, worker_ttl=IDLE_SECONDS + 15
@@ -142,10 +142,10 @@ class Worker(rq.Worker):
         super().heartbeat(min(timeout or PRESENCE_SECONDS, PRESENCE_SECONDS), pipeline)
 
     def _give_back(self) -> None:
-        """What was not finished, and is nobody's failed try: the clock misses it and asks again."""
-        for name in set(self._given_back):
-            self.line.erase(name)
-            self._given_back.remove(name)
+        """Let another worker have what was not finished here: that is nobody's failed try."""
+        for name, wanted in list(self._given_back.items()):
+            self.line.erase(name, put_back=wanted)
+            del self._given_back[name]
 
     # ------------------------------------------------------------------------------------------------- one message
 
@@ -181,7 +181,7 @@ class Worker(rq.Worker):
 
     def monitor_work_horse(self, job: Any, queue: rq.Queue) -> None:
         """RQ's own way ends with the first word that Redis does not answer, and then the horse ends too."""
-        given_back = False
+        wanted, ended_by_us = True, False
         horse = os.pidfd_open(self._horse_pid)
         try:
             while not select.select([horse], [], [], BEAT_SECONDS)[0]:
@@ -189,11 +189,10 @@ class Worker(rq.Worker):
                     wanted = self._beat(job.id)
                 except RedisError as error:
                     log.warning("queue: %s: %s; %s goes on", place(self.connection), error, job.id)
-                    wanted = True
                 late = self._stop_at is not None and time.monotonic() > self._stop_at
                 if late or not wanted:
                     log.warning("%s: stopped: %s", job.id, "the worker has to end" if late else "nobody waits for it")
-                    given_back = True
+                    ended_by_us = True
                     self.kill_horse()
         finally:
             os.close(horse)
@@ -201,8 +200,8 @@ class Worker(rq.Worker):
         self._horse_pid = 0
         code = os.waitstatus_to_exitcode(status or 0)
         hurried = code == -signal.SIGKILL and self._stop_at is not None
-        if given_back or hurried or code == HANDED_BACK:
-            self._given_back.add(job.id)
+        if ended_by_us or hurried or code == HANDED_BACK:
+            self._given_back[job.id] = wanted
             return
         if code not in (0, FAILED):
             log.warning("%s: its process ended with %s", job.id, f"signal {-code}" if code < 0 else f"code {code}")

@@ -55,7 +55,7 @@ class Kind(StrEnum):
 
 
 class Undelivered(Exception):
-    """A report could not be handed in: its grading is given back, and nobody is to blame."""
+    """A report could not be handed in: its request is put back into the queue, and nobody is to blame."""
 
 
 def connect(url: str, embedded: Path, *, patience: float = 0) -> Any:
@@ -164,8 +164,9 @@ class Line(rq.Queue):
     def erase(self, name: str, *, put_back: bool = False, failed: bool = False) -> None:
         """Remove all that is known of a message. RQ's own way fails on what a killed worker left.
 
-        `put_back`: and let it wait again; `failed`: and keep that as its end.
+        `put_back`: and let it wait again, before all others; `failed`: and keep that as its end.
         """
+        put_back = put_back and bool(self.connection.hexists(Job.key_for(name), "data"))
         executions = [entry for entry in self._executions() if entry.rpartition(":")[0] == name]
         with self.connection.pipeline() as pipeline:
             pipeline.lrem(self.key, 0, name)

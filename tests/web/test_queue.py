@@ -263,9 +263,7 @@ def test_a_worker_outlives_an_outage_and_so_does_what_it_is_at(
     assert (worker.process.poll(), recorder.process.poll()) == (None, None)
 
 
-def test_a_report_that_cannot_be_handed_in_is_nobodys_failed_try(
-    bell: Doorbell, start: Start, valkey: ValkeyServer
-) -> None:
+def test_a_report_that_cannot_be_handed_in_is_made_again(bell: Doorbell, start: Start, valkey: ValkeyServer) -> None:
     worker = start(patience=0)
     bell.ring(request(does="linger"))
     horse = worker.horse()
@@ -273,7 +271,8 @@ def test_a_report_that_cannot_be_handed_in_is_nobodys_failed_try(
     (worker.folder / "go-on").touch()
     until(lambda: gone(horse))
     valkey.start()
-    until(lambda: sign(bell) is Sign.LOST)
+    recorded(start(Kind.RECORDING).folder)
+    assert worker.horse() != horse
 
 
 # ------------------------------------------------------------------------------------------------------------ stopping
@@ -293,13 +292,18 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_is_at(bell: Doorbell, st
     assert bell.workers() == 0
 
 
-def test_what_takes_too_long_is_given_back_when_a_worker_stops(bell: Doorbell, start: Start) -> None:
+def test_what_takes_too_long_is_put_back_when_a_worker_stops(bell: Doorbell, start: Start) -> None:
     worker = start(drain=0.1)
     bell.ring(request(does="linger"))
     horse = worker.horse()
+    bell.ring(request("g2"))
     assert worker.stop()[0] == 0
     assert gone(horse)
-    assert sign(bell) is Sign.LOST  # which counts as nobody's failed try
+    assert (sign(bell), sign(bell, "g2")) == (Sign.QUEUED, Sign.QUEUED)  # nobody's failed try
+    (worker.folder / "go-on").touch()
+    other = start()
+    until(lambda: other.horse() != horse)
+    until((worker.folder / "g1-1.done").exists)
 
 
 def test_a_second_signal_stops_a_worker_at_once(bell: Doorbell, start: Start) -> None:
@@ -309,7 +313,7 @@ def test_a_second_signal_stops_a_worker_at_once(bell: Doorbell, start: Start) ->
     worker.process.send_signal(signal.SIGINT)
     assert worker.stop()[0] == 0
     assert gone(horse)
-    assert sign(bell) is Sign.LOST
+    assert sign(bell) is Sign.QUEUED
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -38,9 +38,14 @@ class WorkerProcess:
 
     def __init__(self, kind: Kind, server: Path, folder: Path, drain: float = 60, patience: float = 20) -> None:
         self.folder = folder
-        words = [sys.executable, "-m", "tests.web.worker_process", kind, server, folder, str(drain), str(patience)]
+        words = [kind, str(server), str(folder), str(drain), str(patience)]
         self.process = subprocess.Popen(
-            words, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-m", "tests.web.worker_process", *words],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n", self.process.communicate()[1]
