@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from flask import Flask, Response, abort, jsonify, render_template, request
+from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -69,8 +69,11 @@ ERRORS: Final = {
 }
 
 
-def create_app(settings: PortalSettings, database: Database, bell: Doorbell) -> Flask:
-    """Neither database nor queue has to answer for this: what needs one of them says so when it is asked."""
+def create_app(settings: PortalSettings, database: Database, bell: Doorbell, trees: Blueprint | None = None) -> Flask:
+    """Neither database nor queue has to answer for this: what needs one of them says so when it is asked.
+
+    `trees` is what web.trees makes, where grading hosts fetch files from the portal.
+    """
     app = Flask(__name__, static_folder=None)
     app.extensions.update(database=database, bell=bell)
     app.config.update(VERSION=__version__, MAX_CONTENT_LENGTH=settings.web_request_kb * 1024)
@@ -81,6 +84,8 @@ def create_app(settings: PortalSettings, database: Database, bell: Doorbell) -> 
     app.jinja_env.globals.update(static=static.address, version=__version__)
     app.add_url_rule("/static/<name>", "static", static.answer)
     app.register_blueprint(pages)
+    if trees is not None:
+        app.register_blueprint(trees)
 
     app.before_request(_refuse)
     app.register_error_handler(HTTPException, _error_page)

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Final
 
 import click
+from flask import Blueprint
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsError
@@ -26,10 +27,12 @@ from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from web import __version__
 from web.database import connect
+from web.errors import PortalError
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.queue import Doorbell, reach
 from web.server import PortalUnavailable, serve
 from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings, QueueSettings, TreeSettings
+from web.trees import secret_of, store_of, tree_pages
 
 WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -78,7 +81,7 @@ def up(port: int | None, no_install: bool) -> None:
     examine(rooms)
     where = DatabaseSettings()
     bell = Doorbell(reach(QueueSettings(), where.state))
-    serve(portal, connect(where), bell, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
+    serve(portal, connect(where), bell, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"), trees_at(where))
 
 
 @assay.command()
@@ -90,6 +93,7 @@ def web(port: int | None) -> None:
         PortalSettings() if port is None else PortalSettings(port=port),
         connect(where),
         Doorbell(reach(QueueSettings(), where.state)),
+        trees=trees_at(where),
     )
 
 
@@ -126,6 +130,13 @@ def settings(as_json: bool) -> None:
         for name, field in kind.model_fields.items():
             click.echo(f"  {variable(kind, name)}={seen[process][name]}")
             click.echo(f"      {field.description}")
+
+
+def trees_at(where: DatabaseSettings) -> Blueprint | None:
+    """The portal's address for grading hosts that share no folder with it, when there is a secret for it."""
+    settings = TreeSettings()
+    secret = secret_of(settings)
+    return tree_pages(store_of(settings, where.state), secret) if secret else None
 
 
 def make_ready(rooms: SandboxSettings, *, for_tests: bool, may_install: bool) -> None:
@@ -227,7 +238,7 @@ def status_of(arguments: Sequence[str] | None) -> int:
     except (SandboxMisused, SettingsError) as error:
         click.echo(f"assay: {error}", err=True)
         return MISUSED
-    except (SandboxUnavailable, MachineUnready, PortalUnavailable) as error:
+    except (SandboxUnavailable, MachineUnready, PortalUnavailable, PortalError) as error:
         click.echo(f"assay: {error}", err=True)
         return OUR_FAULT
     except BrokenPipeError:  # whoever read our output has seen enough

@@ -20,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import click
-from flask import Flask
+from flask import Blueprint, Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
@@ -46,10 +46,14 @@ class PortalUnavailable(Exception):
 
 
 def serve(
-    settings: PortalSettings, database: Database, bell: Doorbell, announce: Callable[[str], None] = click.echo
+    settings: PortalSettings,
+    database: Database,
+    bell: Doorbell,
+    announce: Callable[[str], None] = click.echo,
+    trees: Blueprint | None = None,
 ) -> None:
     """Serve until told to stop; `announce` gets the address once, when the portal answers there."""
-    app = create_app(settings, database, bell)
+    app = create_app(settings, database, bell, trees)
     listener = _listen(settings.host, settings.port)
     here, port = listener.getsockname()[:2]
     if here in ("0.0.0.0", "::"):  # noqa: S104  # we compare; nothing is bound here

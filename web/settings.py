@@ -43,6 +43,9 @@ class DatabaseSettings(BaseSettings):
 class TreeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
 
+    store: str = Field(
+        "", description="Folder of submissions' files, each kept by its content; empty: store/ in that of the state."
+    )
     tree_secret: SecretStr = Field(
         SecretStr(""),
         description="Signs what opens a submission's files to grading hosts without a shared folder; empty: to none.",

@@ -18,11 +18,11 @@ from typing import Final
 from flask import Blueprint, Response, abort, request
 from itsdangerous import BadSignature, TimestampSigner
 
-from graders.trees import Store, TreeMissing
+from graders.trees import FolderStore, Store, TreeMissing
 from web.errors import PortalError
 from web.settings import TreeSettings
 
-__all__ = ["TreeSecretUnusable", "secret_of", "token_for", "tree_pages"]
+__all__ = ["TreeSecretUnusable", "secret_of", "store_of", "token_for", "tree_pages"]
 
 TOKEN_SECONDS: Final = 6 * 3600  # that a grading may take from being sent until its files are fetched
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -33,6 +33,10 @@ log = logging.getLogger(__name__)
 
 class TreeSecretUnusable(PortalError):
     """The secret cannot be read, or could be guessed. The operator's to solve, and the message says how."""
+
+
+def store_of(settings: TreeSettings, state: Path) -> FolderStore:
+    return FolderStore(Path(settings.store) if settings.store else state / "store")
 
 
 def secret_of(settings: TreeSettings) -> str:

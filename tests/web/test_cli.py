@@ -52,12 +52,12 @@ def test_an_engine_that_does_not_answer_is_our_own_fault() -> None:
 
 
 def test_settings_are_one_document_and_passwords_are_masked() -> None:
-    told = assay("settings", "--json", ASSAY_DOCKER_HOST="tcp://ada:secret@build:2376", ASSAY_PORT="0")
+    told = assay("settings", "--json", ASSAY_DOCKER_HOST="tcp://ada:swordfish@build:2376", ASSAY_PORT="0")
     assert told.returncode == 0
     seen = json.loads(told.stdout)
     assert seen["portal"]["port"] == 0
     assert seen["sandbox"]["docker_host"] == "tcp://ada:**********@build:2376"
-    assert "secret" not in told.stdout + assay("settings", DOCKER_HOST="tcp://ada:secret@build:2376").stdout
+    assert "swordfish" not in told.stdout + assay("settings", DOCKER_HOST="tcp://ada:swordfish@build:2376").stdout
 
 
 def test_settings_say_which_variable_sets_what() -> None:

@@ -1,10 +1,17 @@
 """How a grading host without a shared folder gets the files of a submission, and how nobody else does."""
 
 import hashlib
+import http.client
 import io
+import os
+import subprocess
+import sys
 import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -14,7 +21,7 @@ from hypothesis import strategies as st
 from itsdangerous import TimestampSigner
 
 from graders.trees import FolderStore, digest_of
-from web.settings import TreeSettings
+from web.settings import PROJECT, TreeSettings
 from web.trees import TOKEN_SECONDS, TreeSecretUnusable, secret_of, token_for, tree_pages
 
 SECRET: Final = "s" * 40
@@ -141,6 +148,66 @@ def test_no_guess_is_a_token(token: str) -> None:
     app = Flask(__name__)
     app.register_blueprint(tree_pages(FolderStore(Path("/nonexistent")), SECRET))
     assert app.test_client().get(f"/trees/{digest_of({})}", headers=bearer(token)).status_code == 404
+
+
+# ------------------------------------------------------------------------------------------------ the real portal
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `assay web` on a free port, with settings like `ASSAY_TREE_SECRET=...`."""
+    with ExitStack() as running:
+
+        def begin(**variables: str) -> subprocess.Popen[str]:
+            portal = subprocess.Popen(
+                [sys.executable, "-m", "web.cli", "web", "--port", "0"],
+                cwd=PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={**os.environ, "ASSAY_STATE": str(tmp_path / "state"), **variables},
+            )  # fmt: skip
+            running.enter_context(portal)
+            running.callback(portal.terminate)
+            return portal
+
+        yield begin
+
+
+def ask(portal: subprocess.Popen[str], digest: str, token: str) -> tuple[int, bytes]:
+    assert portal.stdout is not None
+    where = urlsplit(portal.stdout.readline().strip())
+    assert where.hostname
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
+    with closing(connection):
+        connection.request("GET", f"/trees/{digest}", headers=bearer(token))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def test_the_portal_serves_what_lies_in_its_store(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    digest = FolderStore(tmp_path / "state" / "store").put(FILES)
+    status, packed = ask(start(ASSAY_TREE_SECRET=SECRET), digest, token_for(digest, SECRET))
+    assert (status, unpacked(packed)) == (200, FILES)
+
+
+def test_the_store_may_be_elsewhere(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    digest = FolderStore(tmp_path / "elsewhere").put(FILES)
+    portal = start(ASSAY_TREE_SECRET=SECRET, ASSAY_STORE=str(tmp_path / "elsewhere"))
+    assert ask(portal, digest, token_for(digest, SECRET))[0] == 200
+
+
+def test_a_portal_without_the_secret_serves_no_tree(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    digest = FolderStore(tmp_path / "state" / "store").put(FILES)
+    assert ask(start(), digest, token_for(digest, SECRET))[0] == 404
+
+
+def test_a_portal_with_a_secret_that_could_be_guessed_does_not_start(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    portal = start(ASSAY_TREE_SECRET="hunter2")
+    said = portal.communicate(timeout=60)[1]
+    assert portal.returncode == 3
+    assert "assay: ASSAY_TREE_SECRET: is shorter than 32 characters" in said
 
 
 # ------------------------------------------------------------------------------------------------------- the secret
