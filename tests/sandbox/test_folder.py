@@ -75,3 +75,10 @@ def test_too_many_files_are_refused_before_they_are_read(tmp_path: Path) -> None
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SandboxMisused, match="there is no such folder"):
         read_folder(tmp_path / "nowhere", 1)
+
+
+def test_a_file_with_a_hole_counts_as_long_as_it_says_it_is(tmp_path: Path) -> None:
+    with (tmp_path / "hole").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SandboxMisused, match="more than the 1 MB"):
+        read_folder(tmp_path, 1)
