@@ -100,7 +100,7 @@ def read_challenge(folder: Path, packs: Sequence[Path] = ()) -> Challenge:
     if problems or manifest is None or rubric is None or brief is None or interview is None:
         raise ChallengeInvalid(*dict.fromkeys(problems))
     private = {name.removeprefix("private/"): path for name, path in files.items() if name.startswith("private/")}
-    return Challenge(slug, folder, manifest, rubric, brief, interview, private, _digest(files), files)
+    return Challenge(slug, folder, manifest, rubric, brief, interview, private, _digest(slug, files), files)
 
 
 def starter_files(challenge: Challenge) -> dict[str, bytes]:
@@ -229,9 +229,9 @@ def _overlay(slug: str, packs: Sequence[Path], problems: list[str]) -> dict[str,
     return found
 
 
-def _digest(files: Mapping[str, Path]) -> str:
-    """A tree's digest, by name and content; a large file is never in memory as a whole."""
-    hashes = {}
+def _digest(slug: str, files: Mapping[str, Path]) -> str:
+    """A tree's digest, with the challenge's name, from which forms are derived, in place of a nameless file."""
+    hashes = {"": slug}
     for name, path in files.items():
         with path.open("rb") as file:
             hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,17 +6,26 @@ reads a tree can tell that nobody changed it.
 """
 
 import hashlib
+import io
 import json
 import os
+import re
+import tarfile
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from graders.contract import GradersError
 
-__all__ = ["FolderStore", "Store", "TreeMissing", "digest_of", "digest_of_hashes"]
+__all__ = ["FolderStore", "HttpStore", "Store", "TreeMissing", "digest_of", "digest_of_hashes"]
 
+DIGEST: Final = re.compile("[0-9a-f]{64}")
+MOST_BYTES: Final = 128 << 20  # of one tree as a tar; the largest submission that a challenge can allow is half of it
+PATIENCE: Final = 30.0  # seconds without a byte from the portal
 MARK: Final = b"assay tree 1\n"  # no file is ever taken for a tree, because a tree's hash is made with this before it
 
 
@@ -81,6 +90,8 @@ class FolderStore:
         return files
 
     def _place(self, digest: str) -> Path:
+        if not DIGEST.fullmatch(digest):  # it names a file
+            raise TreeMissing(f"tree {digest[:12]!r}: is no digest")
         return self.folder / digest[:2] / digest[2:]
 
     def _read(self, digest: str) -> bytes:
@@ -105,6 +116,62 @@ class FolderStore:
             Path(name).unlink(missing_ok=True)
             raise
         _sync_folder(place.parent)
+
+
+class HttpStore:
+    """Trees of a portal elsewhere, for hosts that share no folder with it: GET <url>/trees/<digest>, a tar.
+
+    Plain connections, so that nothing follows a redirection with the token, or asks a proxy of the environment.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = urlsplit(url)
+        self._token = token
+
+    def get(self, digest: str) -> dict[str, bytes]:
+        """As FolderStore.get: what does not have the digest was never given."""
+        where = f"tree {digest[:12]}: {self._url.scheme}://{self._url.netloc}"
+        if not DIGEST.fullmatch(digest):
+            raise TreeMissing(f"{where}: is no digest")
+        try:
+            files = _unpacked(self._fetched(digest, where), where)
+        except (OSError, HTTPException) as error:
+            raise TreeMissing(f"{where}: {error or type(error).__name__}: does the portal answer there?") from None
+        if digest_of(files) != digest:
+            raise TreeMissing(f"{where}: sends other files than those of this digest")
+        return files
+
+    def _fetched(self, digest: str, where: str) -> bytes:
+        kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
+        with closing(kind(self._url.netloc, timeout=PATIENCE)) as portal:
+            path = f"{self._url.path.rstrip('/')}/trees/{digest}"
+            portal.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
+            answer = portal.getresponse()
+            if answer.status != 200:
+                raise TreeMissing(
+                    f"{where}: answers {answer.status}: it does not have the tree, or takes no token like ours: "
+                    "is ASSAY_TREE_SECRET set there, and the clock of both right?"
+                )
+            content = answer.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise TreeMissing(f"{where}: sends more than {MOST_BYTES >> 20} MB")
+        return content
+
+
+def _unpacked(content: bytes, where: str) -> dict[str, bytes]:
+    """The files of a tar, in memory: names are data, and no path is ever made of them."""
+    files = {}
+    left = len(content)  # a member that says it is longer than the whole, such as a sparse one, is none of ours
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+            for member in tar:
+                left -= member.size
+                if not member.isreg() or left < 0 or (file := tar.extractfile(member)) is None:
+                    raise TreeMissing(f"{where}: sends something else than files")
+                files[member.name] = file.read()
+    except (tarfile.TarError, ValueError) as error:
+        raise TreeMissing(f"{where}: sends no tar: {error}") from None
+    return files
 
 
 def _sync_folder(folder: Path) -> None:
