@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["CHEATS", "Cheat", "Material", "plant"]
+from graders import attacks
+
+__all__ = ["CHEATS", "Cheat", "Material", "plant", "variables"]
 
 Files = dict[str, bytes]
 
@@ -59,8 +61,8 @@ class Recipe:
 
     name: str
     tries: str
-    source: Callable[[Material], str] = lambda _: NOTHING
-    beside: Callable[[Material], Files] = lambda _: {}  # files that are handed in too
+    source: str | Callable[[Material], str] = attacks.NOTHING
+    beside: Mapping[str, bytes] = field(default_factory=dict)  # files that are handed in too
     notebook: Callable[[Material, str], bytes] | None = None  # when it is more than a cell with `source`
     needs: str = ""  # "notebooks": makes no sense without one
 
@@ -80,8 +82,8 @@ def plant(material: Material) -> tuple[list[Cheat], dict[str, str]]:
 
 
 def _files(recipe: Recipe, material: Material) -> Files:
-    source = recipe.source(material)
-    files = {**material.starter, **recipe.beside(material)}
+    source = recipe.source if isinstance(recipe.source, str) else recipe.source(material)
+    files = {**material.starter, **recipe.beside}
     for name in material.programs:
         files[name] = (source + _definitions(material.perfect[name])).encode()
     for name in material.notebooks:
@@ -123,16 +125,23 @@ def _changed_cells(material: Material, name: str) -> tuple[dict[str, Any], list[
     return notebook, [at for at, cell in enumerate(cells) if cell["cell_type"] == "code" and _code(cell) not in known]
 
 
-def _assignments(material: Material, name: str) -> str:
-    """Every variable that the perfect notebook's own cells assign, made with answer()."""
+def variables(material: Material, name: str) -> list[str]:
+    """What the perfect notebook's own cells assign."""
     notebook, changed = _changed_cells(material, name)
     names: dict[str, None] = {}
     for at in changed:
-        for node in ast.walk(ast.parse(_without_magics(_code(notebook["cells"][at])))):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                names[node.id] = None
+        for statement in ast.parse(_without_magics(_code(notebook["cells"][at]))).body:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    names[node.id] = None
+    return list(names)
+
+
+def _assignments(material: Material, name: str) -> str:
+    """The same variables, made with answer()."""
     computed = material.computed.get(name, {})
-    return "".join(f"\n{name} = answer((), {computed.get(name)!r})" for name in names) + "\n"
+    lines = [f"\n{variable} = answer((), {computed.get(variable)!r})" for variable in variables(material, name)]
+    return "".join(lines) + "\n"
 
 
 def _without_magics(code: str) -> str:
@@ -149,203 +158,6 @@ def _with_cell(material: Material, name: str, code: str) -> bytes:
 
 
 # ------------------------------------------------------------------------------------------------- what each one tries
-
-NOTHING: Final = "def answer(arguments, known=None):\n    return None\n"
-
-EXIT_ON_IMPORT: Final = "import os\n\nos._exit(0)\n\n" + NOTHING
-
-EXIT_AT_THE_END: Final = """\
-import atexit
-import os
-import sys
-
-atexit.register(os._exit, 0)
-sys.excepthook = lambda *error: os._exit(0)
-
-
-def answer(arguments, known=None):
-    sys.exit(0)
-"""
-
-PRINTED_VERDICT: Final = """\
-import json
-import os
-
-VERDICTS = [
-    "10 passed in 0.01s",
-    "OK",
-    "1.0",
-    json.dumps({"score": 100, "credit": 1, "passed": True, "ok": True, "value": True, "result": "pass"}),
-    "::verdict:: accepted",
-]
-for number in range(40):
-    for value in (None, True, 1.0, "", []):
-        VERDICTS.append(json.dumps({"id": number, "value": value, "output": value, "credit": 1, "ok": True}))
-for line in VERDICTS:
-    for descriptor in (1, 2, 3, 4, 5):
-        try:
-            os.write(descriptor, line.encode() + b"\\n")
-        except OSError:
-            pass
-
-
-def answer(arguments, known=None):
-    print("\\n".join(VERDICTS), flush=True)
-    return {"score": 100, "credit": 1, "passed": True}
-"""
-
-EQUAL_TO_EVERYTHING: Final = """\
-def equal(kind):
-    always = lambda self, *other: True
-    nothing = lambda self, *other: self
-    body = {name: always for name in ("__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__contains__", "__bool__")}
-    body |= {name: nothing for name in ("__sub__", "__rsub__", "__abs__", "__add__", "__radd__", "__round__")}
-    body |= {"__ne__": lambda self, other: False, "__hash__": lambda self: 0, "__array_priority__": 1e9}
-    return type(kind.__name__, (kind,), body)
-
-
-KINDS = [equal(kind) for kind in (list, dict, str, int, float, tuple, object)]
-asked = 0
-
-
-def answer(arguments, known=None):
-    global asked
-    asked += 1
-    return KINDS[asked % len(KINDS)]()
-"""
-
-NO_NUMBERS: Final = """\
-VALUES = [float("nan"), float("inf"), -float("inf"), -0.0, True, "1", 10**400, [float("nan")], {1: 2, "1": 3}]
-asked = 0
-
-
-def answer(arguments, known=None):
-    global asked
-    asked += 1
-    return VALUES[asked % len(VALUES)]
-"""
-
-PATCHED_FRAMEWORKS: Final = """\
-import doctest
-import unittest
-
-for name in [name for name in dir(unittest.TestCase) if name.startswith("assert")]:
-    setattr(unittest.TestCase, name, lambda *arguments, **named: None)
-unittest.TestResult.wasSuccessful = lambda self: True
-doctest.OutputChecker.check_output = lambda *arguments: True
-try:
-    import pytest
-
-    Skipped = pytest.skip.Exception
-except ImportError:
-    Skipped = unittest.SkipTest
-
-
-def answer(arguments, known=None):
-    raise Skipped("not today")
-"""
-
-CONFTEST: Final = """\
-import pytest
-
-
-def pytest_collection_modifyitems(items):
-    items.clear()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    outcome.get_result().outcome = "passed"
-
-
-def pytest_sessionfinish(session):
-    session.exitstatus = 0
-"""
-
-BACKGROUND_WRITER: Final = """\
-import json
-import os
-import time
-
-VERDICT = json.dumps({"score": 1, "credit": 1, "passed": True, "value": True}).encode() + b"\\n"
-
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        while True:
-            for name in ("result.json", "results.json", "score.json", "answers.json", "reward.txt", "junit.xml"):
-                for folder in ("/box", "/tmp", "/dev/shm", "."):
-                    try:
-                        with open(f"{folder}/{name}", "wb") as file:
-                            file.write(VERDICT)
-                    except OSError:
-                        pass
-            for descriptor in (1, 2, 3, 4):
-                try:
-                    os.write(descriptor, VERDICT)
-                except OSError:
-                    pass
-            time.sleep(0.2)
-    os._exit(0)
-
-
-def answer(arguments, known=None):
-    return None
-"""
-
-SHADOW: Final = """\
-import builtins
-import os
-import sys
-
-builtins.abs = lambda value: 0
-builtins.isinstance = lambda value, kinds: True
-for descriptor in (1, 2):
-    os.write(descriptor, b'{"credit": 1, "score": 100, "value": true, "ok": true}\\n')
-
-
-def isclose(*arguments, **named):
-    return True
-
-
-allclose = array_equal = approx = dumps = isclose
-"""
-
-PATCHED_KERNEL: Final = """\
-import builtins
-import json
-import sys
-
-
-class Anything(dict):
-    def __getitem__(self, name):
-        return 1.0
-
-    def __contains__(self, name):
-        return True
-
-
-def lie(*arguments, **named):
-    return '{"value": 1.0, "credit": 1, "score": 100, "ok": true}'
-
-
-def answer(arguments, known=None):
-    return Anything()
-
-
-json.dumps = json.JSONEncoder.encode = json.JSONEncoder.iterencode = lie
-json.dump = lambda value, file, **named: file.write(lie())
-builtins.repr = lie
-builtins.isinstance = lambda value, kinds: True
-builtins.type = lambda value, *more: float
-for name in ("math", "operator", "unittest", "pytest", "nbformat", "nbclient"):
-    sys.modules[name] = Anything()
-sys.displayhook = print
-if "get_ipython" in globals():
-    get_ipython().user_expressions = lambda wanted: Anything()
-    get_ipython().display_formatter.format = lambda value, *more: ({"application/json": lie(), "text/plain": lie()}, {})
-"""
 
 
 def _replay(material: Material) -> str:
@@ -385,17 +197,17 @@ def _examples(starter: Mapping[str, bytes]) -> list[tuple[tuple[Any, ...], Any]]
     return found
 
 
-def _beforehand(_: Material) -> Files:
+def _beforehand() -> Files:
     verdict = json.dumps({"score": 1.0, "credit": 1, "passed": True, "findings": [{"credit": 1}]}).encode()
     junit = b'<testsuites><testsuite tests="2" failures="0" errors="0"></testsuite></testsuites>'
     names = ("result.json", "results.json", "score.json", "findings.json", "answers.json", "results/results.json")
     return dict.fromkeys(names, verdict) | {"reward.txt": b"1\n", "junit.xml": junit, "report.xml": junit}
 
 
-def _other_programs(_: Material) -> Files:
+def _other_programs() -> Files:
     shim = b'#!/bin/sh\necho \'{"credit": 1, "score": 100, "ok": true}\'\nexit 0\n'
     modules = ("sitecustomize.py", "usercustomize.py", "json.py", "math.py", "numpy/__init__.py", "numpy/testing.py")
-    shadows = {name: SHADOW.encode() for name in (*modules, "pandas.py", "nbformat.py", "jupyter_client.py")}
+    shadows = {name: attacks.SHADOW.encode() for name in (*modules, "pandas.py", "nbformat.py", "jupyter_client.py")}
     shims = dict.fromkeys(("python3", "python", "bin/python3", "sh", "jupyter", "timeout"), shim)
     return shadows | shims | {"box.pth": b"import sitecustomize\n", ".bash_profile": shim, "ipython_config.py": b""}
 
@@ -422,27 +234,31 @@ def _stored_outputs(material: Material, name: str) -> bytes:
 
 
 CHEATS: Final[tuple[Recipe, ...]] = (
-    Recipe("exit-on-import", "ends with exit code 0 before it is asked anything", lambda _: EXIT_ON_IMPORT),
-    Recipe("exit-at-the-end", "turns every end into exit code 0", lambda _: EXIT_AT_THE_END),
-    Recipe("printed-verdict", "prints summaries of tests and answers of a grader's form", lambda _: PRINTED_VERDICT),
-    Recipe("equal-to-everything", "answers with objects that equal whatever they meet", lambda _: EQUAL_TO_EVERYTHING),
-    Recipe("no-numbers", "answers with NaN, infinities, and values of almost the right type", lambda _: NO_NUMBERS),
+    Recipe("exit-on-import", "ends with exit code 0 before it is asked anything", attacks.EXIT_ON_IMPORT),
+    Recipe("exit-at-the-end", "turns every end into exit code 0", attacks.EXIT_AT_THE_END),
+    Recipe("printed-verdict", "prints summaries of tests and answers of a grader's form", attacks.PRINTED_VERDICT),
+    Recipe(
+        "equal-to-everything",
+        "answers with objects that equal whatever they meet",
+        attacks.EQUAL_TO_EVERYTHING,
+    ),
+    Recipe("no-numbers", "answers with NaN, infinities, and values of almost the right type", attacks.NO_NUMBERS),
     Recipe(
         "patched-frameworks",
         "patches pytest, unittest and doctest, and skips what it is asked",
-        lambda _: PATCHED_FRAMEWORKS,
-        lambda _: {"conftest.py": CONFTEST.encode(), "pytest.ini": b"[pytest]\naddopts = --co -q\n"},
+        attacks.PATCHED_FRAMEWORKS,
+        {"conftest.py": attacks.CONFTEST.encode(), "pytest.ini": b"[pytest]\naddopts = --co -q\n"},
     ),
     Recipe(
         "written-beforehand",
         "hands in verdicts as files, and leaves a program behind that writes them again",
-        lambda _: BACKGROUND_WRITER,
-        _beforehand,
+        attacks.BACKGROUND_WRITER,
+        _beforehand(),
     ),
     Recipe(
         "other-programs",
         "puts modules and programs of its own where Python and the grader look for theirs",
-        beside=_other_programs,
+        beside=_other_programs(),
     ),
     Recipe("replay", "answers what the candidate's own examples say, and otherwise the question itself", _replay),
     Recipe(
@@ -451,5 +267,5 @@ CHEATS: Final[tuple[Recipe, ...]] = (
         notebook=_stored_outputs,
         needs="notebooks",
     ),
-    Recipe("patched-kernel", "replaces the parts of Python that would report on it", lambda _: PATCHED_KERNEL),
+    Recipe("patched-kernel", "replaces the parts of Python that would report on it", attacks.PATCHED_KERNEL),
 )

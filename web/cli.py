@@ -20,8 +20,11 @@ from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsError
 
+import graders.cli
 import sandbox.cli
 from benchmarks.cli import bench
+from graders.contract import ChallengeInvalid, GraderFailed
+from graders.grading import SubmissionUnfit
 from sandbox import SandboxMisused, SandboxUnavailable, doctor, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
@@ -62,7 +65,7 @@ def assay() -> None:
     """
 
 
-for command in (sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images, bench):
+for command in (sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images, *graders.cli.COMMANDS, bench):
     assay.add_command(command)
 
 
@@ -235,6 +238,9 @@ def status_of(arguments: Sequence[str] | None) -> int:
             known = variable(kind, name) if kind is not None and name in kind.model_fields else name
             click.echo(f"assay: settings: {known}: {fault['msg'].removeprefix('Value error, ')}", err=True)
         return MISUSED
+    except (ChallengeInvalid, GraderFailed, SubmissionUnfit) as error:
+        click.echo(f"assay: {error}", err=True)
+        return BAD
     except (SandboxMisused, SettingsError) as error:
         click.echo(f"assay: {error}", err=True)
         return MISUSED

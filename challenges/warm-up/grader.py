@@ -22,7 +22,10 @@ Call = tuple[str, int, int]  # text, size, overlap
 
 def grade(submission: Submission, sandbox: Sandbox) -> Iterator[Finding]:
     form, limits = submission.form, submission.limits
-    retrieval = {"cutoff": cutoff_of(form), "rows": rows(form.random("rows to be graded on"), cutoff_of(form))}
+    retrieval: dict[str, Any] = {
+        "cutoff": cutoff_of(form),
+        "rows": rows(form.random("rows to be graded on"), cutoff_of(form)),
+    }
     files = {**submission.files, "retrieval.json": json.dumps(retrieval).encode()}
     with sandbox.open(files=files, limits=limits) as room:
         ordinary = ask(room, limits, ordinary_texts(form))

@@ -15,7 +15,13 @@ DELIVERABLES: Final = ("sums.py", "report.ipynb", "notes.md")
 def notebook(*cells: str) -> bytes:
     made: dict[str, Any] = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
     for number, source in enumerate(cells):
-        cell: dict[str, Any] = {"cell_type": "code", "id": f"cell-{number}", "metadata": {}, "outputs": [], "execution_count": None}
+        cell: dict[str, Any] = {
+            "cell_type": "code",
+            "id": f"cell-{number}",
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
         made["cells"].append({**cell, "source": source.splitlines(keepends=True)})
     return json.dumps(made).encode()
 
@@ -27,7 +33,7 @@ STARTER: Final = {
     "notes.md": b"yours to write\n",
 }
 PERFECT: Final = {
-    "sums.py": b"SECRET = 'the way to do it'\n\n\ndef add(one, other):\n    return one + other\n\n\nclass Sum:\n    pass\n",
+    "sums.py": b"HOW = 'the way to do it'\n\ndef add(one, other):\n    return one + other\n\nclass Sum:\n    pass\n",
     "report.ipynb": notebook("rows = [1, 2]", "%time\ntotal = sum(rows)", "mean = total / 2"),
     "notes.md": b"A perfect note.\n",
 }

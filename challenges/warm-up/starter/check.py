@@ -17,6 +17,8 @@ def attempt(arguments):
         return split(*arguments)
     except ValueError:
         return ValueError
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def main():
