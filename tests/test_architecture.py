@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -262,6 +263,8 @@ def settings_classes() -> set[type[BaseSettings]]:
 
 
 def default_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return os.pathsep.join(map(default_text, value))
     if isinstance(value, Path) and value.is_relative_to(PROJECT):
         return str(value.relative_to(PROJECT))
     return str(value)

@@ -25,6 +25,7 @@ import sandbox.cli
 from benchmarks.cli import bench
 from graders.contract import ChallengeInvalid, GraderFailed
 from graders.grading import SubmissionUnfit
+from graders.settings import GradersSettings
 from sandbox import SandboxMisused, SandboxUnavailable, doctor, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
@@ -46,6 +47,7 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
     "trees": TreeSettings,
     "gradings": GradingSettings,
     "queue": QueueSettings,
+    "graders": GradersSettings,
     "sandbox": SandboxSettings,
 }
 
@@ -205,10 +207,11 @@ def variables(kind: type[BaseSettings], name: str) -> list[str]:
 
 def shown(values: BaseSettings) -> dict[str, Any]:
     """Values as text or numbers. Fields of type SecretStr mask themselves; a URL may hold a password too."""
-    return {
-        name: re.sub(r"(://[^/@:]*:)[^/@]+@", r"\1**********@", value) if isinstance(value, str) else value
-        for name, value in values.model_dump(mode="json").items()
-    }
+    seen = {}
+    for name, value in values.model_dump(mode="json").items():
+        text = os.pathsep.join(value) if isinstance(value, list) else value  # as the environment gives it
+        seen[name] = re.sub(r"(://[^/@:]*:)[^/@]+@", r"\1**********@", text) if isinstance(text, str) else text
+    return seen
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
