@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -23,20 +24,22 @@ from pydantic_settings import BaseSettings, SettingsError
 import graders.cli
 import sandbox.cli
 from benchmarks.cli import bench
-from graders.contract import ChallengeInvalid, GraderFailed
+from graders.contract import ChallengeInvalid, GraderFailed, GradersError
 from graders.grading import SubmissionUnfit
 from graders.settings import GradersSettings
-from sandbox import SandboxMisused, SandboxUnavailable, doctor, images
+from sandbox import SandboxMisused, SandboxUnavailable, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
-from web import __version__
+from sandbox.trust import Trust
+from web import __version__, operator, together
 from web.database import connect
-from web.errors import PortalError
+from web.errors import PortalError, Refused
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.queue import Doorbell, reach
 from web.server import PortalUnavailable, serve
 from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings, QueueSettings, TreeSettings
 from web.trees import secret_of, store_of, tree_pages
+from web.workers import grade, keep_time, log_in_lines, record_reports
 
 WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -51,6 +54,8 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
     "sandbox": SandboxSettings,
 }
 
+WORKERS: Final = {"grading": grade, "recording": record_reports, "clock": keep_time}
+
 NO_INSTALL_HELP: Final = "Install and start nothing on this machine: print the commands that would, and stop."
 
 
@@ -60,14 +65,19 @@ def assay() -> None:
     """Screen AI engineers by real work.
 
     \b
-    ./assay up             install what is missing, then serve the portal on this machine
+    ./assay up             install what is missing, then run everything on this machine
     ./assay test           install what the tests need, then run all of them
     ./assay test -k up     arguments after `test` are pytest's
     ./assay settings       what this installation is configured to do
     """
 
 
-for command in (sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images, *graders.cli.COMMANDS, bench):
+for command in (
+    *(sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images),
+    *graders.cli.COMMANDS,
+    *operator.COMMANDS,
+    bench,
+):
     assay.add_command(command)
 
 
@@ -78,21 +88,22 @@ def up(port: int | None, no_install: bool) -> None:
     """Run everything on this machine, until Ctrl-C.
 
     Installs Docker Engine if there is none (Debian and Ubuntu, with apt), builds the sandbox images, proves the
-    sandbox's limits, and prints the portal's address.
+    sandbox's limits, prepares the database, publishes the challenges, starts portal, queue, clock and workers, and
+    prints the portal's address. What ends is started again.
     """
     portal = PortalSettings() if port is None else PortalSettings(port=port)
     rooms = SandboxSettings()
     make_ready(rooms, for_tests=False, may_install=not no_install)
     examine(rooms)
-    where = DatabaseSettings()
-    bell = Doorbell(reach(QueueSettings(), where.state))
-    serve(portal, connect(where), bell, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"), trees_at(where))
+    log_in_lines()
+    together.run(portal, say, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
 
 
 @assay.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the portal; 0 takes a free one.")
 def web(port: int | None) -> None:
     """Serve the portal alone. It needs no Docker."""
+    log_in_lines()
     where = DatabaseSettings()
     serve(
         PortalSettings() if port is None else PortalSettings(port=port),
@@ -100,6 +111,22 @@ def web(port: int | None) -> None:
         Doorbell(reach(QueueSettings(), where.state)),
         trees=trees_at(where),
     )
+
+
+@assay.command()
+@click.argument("kind", type=click.Choice(["grading", "recording", "judging", "clock"]))
+def worker(kind: str) -> None:
+    """Run one worker, until it is told to stop; then it finishes what it is at.
+
+    \b
+    grading      grades submissions in the sandbox: needs Docker, and no database
+    recording    writes reports into the database
+    clock        asks for gradings, and sees to it that none is lost
+    """
+    if kind == "judging":
+        raise click.UsageError("judging: there is no model to judge yet: what it would judge stays open for a person")
+    log_in_lines()
+    WORKERS[kind](lambda: click.echo(f"{kind}: ready"))
 
 
 @assay.command(context_settings={"ignore_unknown_options": True})
@@ -137,6 +164,11 @@ def settings(as_json: bool) -> None:
             click.echo(f"      {field.description}")
 
 
+def say(line: str) -> None:
+    with suppress(OSError):  # nobody reads what we say, which is no reason to stop
+        click.echo(line, err=True)
+
+
 def trees_at(where: DatabaseSettings) -> Blueprint | None:
     """The portal's address for grading hosts that share no folder with it, when there is a secret for it."""
     settings = TreeSettings()
@@ -154,10 +186,7 @@ def make_ready(rooms: SandboxSettings, *, for_tests: bool, may_install: bool) ->
 def examine(rooms: SandboxSettings) -> None:
     """Let the doctor prove the sandbox; a host where a limit does not hold is not served from."""
     click.echo("assay: examining the sandbox, about ten seconds", err=True)
-    report = doctor.examine(rooms)
-    red = [f"\n    {check.name}: {check.found}: {check.advice}" for check in report.checks if not check.ok]
-    if red:
-        raise SandboxUnavailable(f"this host does not keep the sandbox's promise:{''.join(red)}")
+    report = Trust(rooms).examine()
     notes = sum(bool(check.advice) for check in report.checks)
     told = f", {notes} with advice: see `assay doctor`" if notes else ""
     click.echo(f"assay: the sandbox keeps its promise: {len(report.checks)} checks{told}", err=True)
@@ -244,10 +273,10 @@ def status_of(arguments: Sequence[str] | None) -> int:
     except (ChallengeInvalid, GraderFailed, SubmissionUnfit) as error:
         click.echo(f"assay: {error}", err=True)
         return BAD
-    except (SandboxMisused, SettingsError) as error:
+    except (SandboxMisused, SettingsError, Refused) as error:
         click.echo(f"assay: {error}", err=True)
         return MISUSED
-    except (SandboxUnavailable, MachineUnready, PortalUnavailable, PortalError) as error:
+    except (SandboxUnavailable, MachineUnready, PortalUnavailable, PortalError, GradersError) as error:
         click.echo(f"assay: {error}", err=True)
         return OUR_FAULT
     except BrokenPipeError:  # whoever read our output has seen enough

@@ -1,0 +1,151 @@
+"""The worker processes: what each is made of, from its settings. `assay worker KIND` runs one."""
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from graders.contract import Failure, Fault, GradingReport, MessageUnreadable
+from graders.settings import GradersSettings
+from graders.worker import GradingWorker
+from sandbox import SandboxUnavailable
+from sandbox.container import Owner
+from sandbox.docker import DockerSandbox, Engine
+from sandbox.images import pinned
+from sandbox.settings import SandboxSettings
+from sandbox.trust import Trust
+from web import __version__, gradings
+from web.clock import Trouble, keep_turning
+from web.database import Database, DatabaseUnavailable, connect
+from web.gradings import Outcome
+from web.horse import Worker
+from web.queue import Act, Doorbell, Kind, graded, reach
+from web.relay import Relay
+from web.settings import DatabaseSettings, GradingSettings, QueueSettings
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS: Final = 20  # that a worker says the same word to Redis again, before what it does is lost
+SWEEP_SECONDS: Final = 15.0
+UNFIT_SECONDS: Final = 5.0  # until an engine that was away is looked for again
+LONGEST_PAUSE: Final = 5.0  # between two tries to record a report while the database is away
+
+
+def grade(ready: Callable[[], object]) -> None:
+    """The grading worker. It holds Docker, challenges and the instance secret, and no database."""
+    rooms, queue = SandboxSettings(), QueueSettings()
+    worker = GradingWorker(GradersSettings(), rooms, __version__)
+    host = Host(rooms)
+    host.begin()
+    connection = reach(queue, rooms.state, patience=PATIENCE_SECONDS)
+    act = graded(worker.perform, connection)
+    Worker(Kind.GRADING, act, connection, drain_seconds=queue.drain_seconds, fit=host.is_fit).run(ready)
+
+
+def record_reports(ready: Callable[[], object]) -> None:
+    """The recording worker. It holds the database, and no Docker."""
+    where, queue = DatabaseSettings(), QueueSettings()
+    act = recorder(connect(where), GradingSettings())
+    connection = reach(queue, where.state, patience=PATIENCE_SECONDS)
+    Worker(Kind.RECORDING, act, connection, drain_seconds=queue.drain_seconds).run(ready)
+
+
+def keep_time(ready: Callable[[], object]) -> None:
+    """The clock. It holds database and queue."""
+    where = DatabaseSettings()
+    bell = Doorbell(reach(QueueSettings(), where.state))
+    keep_turning(Relay(connect(where), bell, GradingSettings()), bell, ready)
+
+
+class Host:
+    """This machine, as long as it keeps the sandbox's promise: a worker that takes no work cannot fail at it."""
+
+    def __init__(self, rooms: SandboxSettings) -> None:
+        self._rooms = rooms
+        self._trust = Trust(rooms)
+        self._look_at = -math.inf
+        self._trouble = ""
+
+    def begin(self) -> None:
+        """Raises SandboxUnavailable when nothing can be graded here."""
+        if self._trust.prove():
+            log.info("the sandbox keeps its promise on this host")
+        self._sweep()
+
+    def is_fit(self) -> bool:
+        """Asked between two gradings. Now and then it removes what crashes left, and proves the limits anew."""
+        if time.monotonic() < self._look_at:
+            return not self._trouble
+        self._look_at = time.monotonic() + SWEEP_SECONDS
+        try:
+            self._sweep()
+            self._trust.prove()
+        except SandboxUnavailable as error:
+            self._look_at = time.monotonic() + UNFIT_SECONDS
+            if not self._trouble:
+                log.error("takes no work until this is mended: %s", error)  # noqa: TRY400  a sentence says it
+            self._trouble = str(error)
+            return False
+        if self._trouble:
+            log.info("takes work again")
+        self._trouble = ""
+        return True
+
+    def _sweep(self) -> None:
+        with Engine(self._rooms) as engine:
+            sandbox = DockerSandbox(engine, pinned(self._rooms, "python"), self._rooms, Owner(kind="sweep"))
+            for container in sandbox.sweep():
+                log.warning("removed a room that a crash had left: %s", container[:12])
+
+
+def recorder(database: Database, settings: GradingSettings) -> Act:
+    """What a recording worker does with a report: it is written down, however long the database is away."""
+
+    def record(text: str) -> None:
+        report = read_report(text)
+        trouble, pause = Trouble(), 0.1
+        while True:
+            try:
+                with database.transaction() as session:
+                    done = gradings.record(session, report, settings)
+                break
+            except DatabaseUnavailable as error:
+                trouble.note(str(error))
+                time.sleep(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+        level = {Outcome.FAILED: logging.ERROR, Outcome.GRADED: logging.INFO}.get(done.outcome, logging.WARNING)
+        log.log(level, "%s", done.sentence)
+
+    return record
+
+
+def read_report(text: str) -> GradingReport:
+    """A report that cannot be read is an operator's failure of the grading that it names, if it names one."""
+    try:
+        return GradingReport.from_json(text)
+    except MessageUnreadable as error:
+        try:
+            told: Any = json.loads(text)
+            failure = Failure(fault_of=Fault.OPERATOR, message=f"its report cannot be read: {error}"[:4000])
+            named = {"grading": told["grading"], "fence": told["fence"], "failure": failure.model_dump(mode="json")}
+            return GradingReport.from_json(json.dumps(named))
+        except (ValueError, KeyError, TypeError, MessageUnreadable):
+            raise error from None
+
+
+class OneLine(logging.Formatter):
+    """A traceback, or what a candidate had printed, must not look like lines of ours."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = super().format(record)
+        return "".join(sign if sign.isprintable() else " | " if sign == "\n" else " " for sign in told)
+
+
+def log_in_lines() -> None:
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[lines], force=True)
+    logging.captureWarnings(True)
