@@ -7,3 +7,7 @@ class PortalError(Exception):
 
 class SubmissionRejected(PortalError):
     """What a candidate sent cannot be taken. Nothing was stored; the sentence says what to change, and it is shown."""
+
+
+class Refused(PortalError):
+    """What a person asked for does not fit what is there: it was decided already, or it still runs."""

@@ -22,7 +22,7 @@ from graders.contract import Fault, GradingReport
 from graders.rubric import Judge, Manifest, Rubric
 from web import audit
 from web.database import now
-from web.errors import PortalError, SubmissionRejected
+from web.errors import Refused, SubmissionRejected
 from web.models import (
     Attempt,
     ChallengeVersion,
@@ -36,13 +36,13 @@ from web.models import (
     Snapshot,
     Submission,
     Urgency,
+    new_id,
 )
 from web.settings import GradingSettings
 
 __all__ = [
     "Outcome",
     "Recorded",
-    "Refused",
     "Work",
     "accept",
     "best_of",
@@ -50,7 +50,7 @@ __all__ = [
     "give_back",
     "give_up",
     "needing_a_person",
-    "open_grading",
+    "new_grading",
     "pause_after",
     "read_manifest",
     "read_rubric",
@@ -60,10 +60,6 @@ __all__ = [
 
 PAUSES: Final = (timedelta(seconds=2), timedelta(seconds=10))  # after the first try that ended badly, and the others
 RECORDER: Final = "recording worker"
-
-
-class Refused(PortalError):
-    """What somebody asked for does not fit what is there: it was decided already, or it still runs."""
 
 
 # ------------------------------------------------------------------------------------------------------- accepting
@@ -107,7 +103,8 @@ def accept(session: Session, attempt_id: str, work: Work, key: str, *, urgency: 
     session.add(submission)
     session.flush()
     version = session.get_one(ChallengeVersion, attempt.challenge_digest)
-    grading = open_grading(session, submission, attempt, version, Purpose.FIRST, urgency, at)
+    grading = new_grading(submission, attempt, version, Purpose.FIRST, urgency, at)
+    session.add(grading)
     audit.note(
         session, f"attempt {attempt.id}", "submission.accepted", "submission", submission.id,
         tree=work.tree, number=submission.number, grading=grading.id,
@@ -132,8 +129,7 @@ def _snapshot(session: Session, attempt: Attempt, work: Work, at: datetime) -> S
     return snapshot
 
 
-def open_grading(
-    session: Session,
+def new_grading(
     submission: Submission,
     attempt: Attempt,
     version: ChallengeVersion,
@@ -144,20 +140,19 @@ def open_grading(
     regrade_id: str | None = None,
     repeats_id: str | None = None,
 ) -> Grading:
-    grading = Grading(
+    """One that waits; the session still has to be told."""
+    return Grading(
+        id=new_id(),
         submission_id=submission.id,
         challenge_digest=version.digest,
         purpose=purpose,
         regrade_id=regrade_id,
         repeats_id=repeats_id,
         candidate=attempt.candidate,
-        grading_seconds=read_manifest(version).grading_seconds,
+        grading_seconds=version.manifest["grading_seconds"],
         urgency=urgency,
         created_at=at,
     )
-    session.add(grading)
-    session.flush()
-    return grading
 
 
 # ------------------------------------------------------------------------------------------------------- recording
@@ -336,8 +331,7 @@ def retry(session: Session, grading_id: str, actor: str, *, urgency: Urgency = U
         if regrade.decision is not Decision.UNDECIDED:
             raise Refused(f"grading {grading_id}: its regrade was {regrade.decision}: start a new one")
     submission = session.get_one(Submission, failed.submission_id)
-    grading = open_grading(
-        session,
+    grading = new_grading(
         submission,
         session.get_one(Attempt, submission.attempt_id),
         session.get_one(ChallengeVersion, failed.challenge_digest),
@@ -347,6 +341,7 @@ def retry(session: Session, grading_id: str, actor: str, *, urgency: Urgency = U
         regrade_id=failed.regrade_id,
         repeats_id=failed.id,
     )
+    session.add(grading)
     audit.note(session, actor, "grading.sent_again", "grading", grading.id, repeats=failed.id)
     return grading
 

@@ -25,8 +25,8 @@ from tests.web.world import (
 )
 from web import audit, gradings, models
 from web.database import Database, now
-from web.errors import SubmissionRejected
-from web.gradings import Outcome, Refused
+from web.errors import Refused, SubmissionRejected
+from web.gradings import Outcome
 from web.models import AuditEvent, Decision, Grading, GradingState, Purpose, Regrade, Snapshot, Submission, Urgency
 
 
