@@ -32,6 +32,7 @@ def publish(session: Session, challenge: Challenge, store: Store, actor: str = "
             f"{challenge.slug}: version {number}: somebody has an attempt at it, and its content was another: "
             "raise the version in challenge.toml, then publish again"
         )
+    at = now(session)
     version = session.get(ChallengeVersion, challenge.digest)
     if version is None:
         version = ChallengeVersion(
@@ -45,7 +46,7 @@ def publish(session: Session, challenge: Challenge, store: Store, actor: str = "
         )
         session.add(version)
     # After the last one, however the database's clock stands: this is the one that counts now.
-    version.published_at = max(now(session), last.published_at + timedelta(milliseconds=1)) if last else now(session)
+    version.published_at = max(at, last.published_at + timedelta(milliseconds=1)) if last else at
     audit.note(
         session, actor, "challenge.published", "challenge", challenge.slug, digest=version.digest, version=number
     )
