@@ -36,6 +36,8 @@ DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg
 BUSY_SECONDS: Final = 15  # until we give up on a file that another process writes to
 CONNECT_SECONDS: Final = 5
 MIGRATING_SECONDS: Final = 300  # until we give up on another process that migrates
+CLOCK: Final = "SELECT clock_timestamp()"
+CLOCK_OF_SQLITE: Final = "SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -101,10 +103,10 @@ def connect(settings: DatabaseSettings) -> Database:
 
 def now(session: Session) -> datetime:
     """The database's time, which is the same for every process however its host's clock stands."""
-    if session.get_bind().dialect.name == "sqlite":
-        told = session.scalar(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')"))
-        return datetime.fromisoformat(str(told)).replace(tzinfo=UTC)
-    moment: datetime = session.scalars(text("SELECT clock_timestamp()")).one()
+    question = CLOCK_OF_SQLITE if session.get_bind().dialect.name == "sqlite" else CLOCK
+    with session.no_autoflush:  # to ask for the time writes nothing
+        told = session.scalars(text(question)).one()
+    moment = datetime.fromisoformat(told) if isinstance(told, str) else told
     return moment.astimezone(UTC)
 
 

@@ -1,6 +1,6 @@
 """What a grading needs around it: a published challenge, people, attempts. The least of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -116,7 +116,7 @@ def grading(database: Database, grading_id: str) -> Grading:
         return session.get_one(Grading, grading_id)
 
 
-def findings(earned: dict[str, float | None] | None = None) -> tuple[Finding, ...]:
+def findings(earned: Mapping[str, float | None] | None = None) -> tuple[Finding, ...]:
     wanted = {"counts": 1.0, "edges": 0.5} if earned is None else earned
     return tuple(Finding(criterion=key, credit=credit, reason=f"{key} was tried") for key, credit in wanted.items())
 
