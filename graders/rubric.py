@@ -1,4 +1,4 @@
-"""What a challenge's manifest and rubric may say: the shapes of challenge.toml, rubric.toml, interview.toml and expect.toml.
+"""What a challenge may say of itself: the shapes of challenge.toml, rubric.toml, interview.toml and expect.toml.
 
 Pure data: reading the folder is graders.challenge, adding up points is graders.scoring.
 """
@@ -11,6 +11,8 @@ from pydantic import Field, StringConstraints
 from graders.contract import Key, Message
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+Note = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]  # a sentence that may be missing
+PerhapsNothing = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]
 
 
 class Judge(StrEnum):
@@ -32,8 +34,8 @@ class Criterion(Message):
     judged_by: Judge
     part: Key
     kind: Kind = Kind.CORE
-    asks: Sentence = Field("", description="What is looked at, for reviewer and judge.", min_length=0)
-    evidence: Sentence = Field("", description="What has to be shown for the verdict.", min_length=0)
+    asks: PerhapsNothing = Field("", description="What is looked at, for reviewer and judge.")
+    evidence: PerhapsNothing = Field("", description="What has to be shown for the verdict.")
     deliverable: str = Field("", description="The file that a model or a person reads.")
     met: tuple[Sentence, ...] = ()
     not_met: tuple[Sentence, ...] = ()

@@ -18,7 +18,7 @@ from graders.challenge import (
     unfit,
 )
 from graders.contract import ChallengeInvalid, Form, Submission
-from graders.rubric import Judge, Kind
+from graders.rubric import Judge, Kind, Manifest, Rubric
 from sandbox import Limits, Sandbox
 from tests.graders.folders import EXPECT, MANIFEST, RUBRIC, sums, write_files, write_sums
 from web.settings import PROJECT
@@ -63,6 +63,13 @@ def test_reading_runs_nothing_of_the_folder(tmp_path: Path) -> None:
 def test_the_warm_up_can_be_read_with_its_solutions() -> None:
     challenge = read_challenge(PROJECT / "challenges" / "warm-up")
     assert {solution.expect.kind for solution in read_solutions(challenge)} >= {"perfect", "partial", "cheat"}
+
+
+@pytest.mark.parametrize("place", ["challenges/warm-up", "benchmarks/challenges/plain"])
+def test_manifest_and_rubric_can_be_stored_and_read_again(place: str) -> None:
+    read = read_challenge(PROJECT / place)
+    assert Manifest.from_json(read.manifest.to_json()) == read.manifest
+    assert Rubric.from_json(read.rubric.to_json()) == read.rubric
 
 
 def test_a_folder_may_be_named_by_a_relative_path_or_through_a_link(
