@@ -22,7 +22,7 @@ from graders.rubric import SubmissionLimits
 from graders.scaffold import write_challenge
 from graders.settings import GradersSettings
 from graders.trials import Landing, rooms_for
-from sandbox import SandboxUnavailable
+from sandbox import SandboxMisused, SandboxUnavailable
 from sandbox.checks import check_name
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
@@ -62,7 +62,10 @@ def read_submission(folder: Path, limits: SubmissionLimits) -> dict[str, bytes]:
         name = path.relative_to(folder).as_posix()
         if not stat.S_ISREG(look.st_mode):
             raise SubmissionUnfit(f"{path}: is a link or a special file: hand in files and folders only")
-        check_name("submission", name)
+        try:
+            check_name("submission", name)
+        except SandboxMisused as error:
+            raise SubmissionUnfit(str(error)) from None
         found[name] = path
         size += look.st_size
         if len(found) > limits.files:

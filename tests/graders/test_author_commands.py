@@ -153,7 +153,7 @@ def test_what_cannot_be_handed_in_is_told_in_one_sentence(kind: str, tmp_path: P
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("raise KeyError('rows')", "line 13"),
+        ("raise KeyError('rows')", "grader.py:13: KeyError: 'rows'"),
         ("yield Finding(criterion='ordinary', credit=float('nan'), reason='who knows')", "credit"),
         ("yield Finding(criterion='ordinary', credit=1.5, reason='more than all')", "credit"),
         ("yield Finding(criterion='ordinary', credit=1, reason='good')", "special"),
@@ -161,7 +161,7 @@ def test_what_cannot_be_handed_in_is_told_in_one_sentence(kind: str, tmp_path: P
         ("yield Finding(criterion='reason', credit=1, reason='I liked it')", "reason"),
         ("yield from (Finding(criterion=f'c{n}', credit=1, reason='more') for n in iter(int, 1))", "c0"),
         ("yield 'ordinary'", "Finding"),
-        ("return 1", ""),
+        ("return 1", "grade returns int"),
         ("while True:\n        pass", "5 s"),
     ],
 )  # fmt: skip
@@ -197,10 +197,10 @@ def test_without_an_engine_grading_is_our_own_fault(tmp_path: Path) -> None:
     ended = assay("grade", challenge, challenge / "solutions" / "perfect", "--json", **away)
     assert ended.returncode == 3
     assert document(ended)["failure"]["fault_of"] == "operator"
-    assert "unix:///nowhere/engine: does not answer" in ended.stderr
+    assert "unix:///nowhere/engine: no Docker engine is there" in ended.stderr
     checked = assay("check", challenge, **away)
     assert (checked.returncode, checked.stdout) == (3, "")
-    assert "unix:///nowhere/engine: does not answer" in checked.stderr
+    assert "unix:///nowhere/engine: no Docker engine is there" in checked.stderr
 
 
 # ----------------------------------------------------------------------------------------------------- assay check

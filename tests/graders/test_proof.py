@@ -99,15 +99,16 @@ def test_a_grader_that_believes_exit_codes_and_output_is_found_out(challenge: Pa
     (challenge / "grader.py").write_text(
         "from graders import Finding\n\n\n"
         "def grade(submission, sandbox):\n"
-        '    done = sandbox.run(["python3", "median.py"], files=submission.files, limits=submission.limits)\n'
+        '    command = ["python3", "-c", "import median; assert median.median([3, 1, 2]) == 2"]\n'
+        "    done = sandbox.run(command, files=submission.files, limits=submission.limits)\n"
         '    yield Finding(criterion="ordinary", credit=float(done.ok), reason="its exit code")\n'
         '    yield Finding(criterion="special", credit=float(b"passed" in done.stdout), reason="its summary")\n'
     )
     problems = "\n".join(check(challenge)["problems"])
     assert "planted cheat exit-on-import, form 1: earns 50 points for nothing; look at ordinary" in problems
-    assert "planted cheat printed-verdict, form 1: earns 80 points for nothing; look at ordinary, special" in problems
-    assert "starter, form 1: earns 50 points for nothing" in problems
+    assert "planted cheat printed-verdict, form 1: earns 30 points for nothing; look at special" in problems
     assert "solutions/cheat-exit, form 1: lands at 80, and 0 was expected" in problems
+    assert "planted cheat replay" not in problems
     assert "solutions/perfect, form 1: lands at 50, and 80 was expected" in problems
 
 
@@ -153,6 +154,18 @@ def test_what_is_amiss_with_solutions_criteria_and_secrets_is_all_told(challenge
     assert "nothing at all, form 1: earns 30 points for nothing; look at special" in told
     assert "solutions/naive, form 1: lands at" in told
     assert "solutions: none lands at the bottom" in told
+
+
+@pytest.mark.docker
+def test_a_starter_that_earns_points_is_told_of(challenge: Path) -> None:
+    change(
+        challenge / "grader.py",
+        "credit=also.fraction * right.fraction",
+        'credit=float("median.py" in submission.files)',
+    )
+    told = "\n".join(check(challenge)["problems"])
+    assert "starter, form 1: earns 30 points for nothing; look at special" in told
+    assert "nothing at all" not in told
 
 
 @pytest.mark.docker
