@@ -10,7 +10,7 @@ of the faults that it is worth:
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from itertools import pairwise
 from math import fsum
 from typing import Annotated, Self
@@ -39,7 +39,7 @@ class Curve(Message):
         return self
 
     @classmethod
-    def from_lattice(cls, scores: Mapping[Set[str], float]) -> Self:
+    def from_lattice(cls, scores: Mapping[frozenset[str], float]) -> Self:
         """From raw scores by which faults were mended: none, all, and for each number between some sets of it."""
         faults = frozenset[str]().union(*scores)
         means = []
