@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.databases import postgres_databases, sqlite_databases, sqlite_settings
+from tests.web.databases import PostgresDatabases, postgres_databases, sqlite_databases, sqlite_settings
 from tests.web.portal_process import PortalProcess
 from tests.web.valkey_server import ValkeyServer
 from web import create_app, queue
@@ -58,27 +58,29 @@ def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
     server.kill()
 
 
-Copy = Callable[..., DatabaseSettings]
 BOTH: Final = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 
 @pytest.fixture(scope="session")
-def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], DatabaseSettings]]:
     with sqlite_databases(tmp_path_factory.mktemp("prepared")) as copy:
         yield copy
 
 
 @pytest.fixture(scope="session")
-def new_postgres() -> Iterator[Copy]:
-    with postgres_databases() as copy:
-        yield copy
+def postgres() -> Iterator[PostgresDatabases]:
+    with postgres_databases() as databases:
+        yield databases
 
 
 @pytest.fixture(params=BOTH)
 def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
     """Of a database with all tables and no rows; each test runs once on SQLite and once on PostgreSQL."""
-    copy: Copy = request.getfixturevalue(f"new_{request.param}")
-    return copy(tmp_path / "database") if request.param == "sqlite" else copy()
+    if request.param == "sqlite":
+        copy: Callable[[Path], DatabaseSettings] = request.getfixturevalue("new_sqlite")
+        return copy(tmp_path / "database")
+    databases: PostgresDatabases = request.getfixturevalue("postgres")
+    return databases.emptied()
 
 
 @pytest.fixture(params=BOTH)
@@ -86,8 +88,8 @@ def empty_settings(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSe
     """Of a database without tables."""
     if request.param == "sqlite":
         return sqlite_settings(tmp_path / "database")
-    copy: Copy = request.getfixturevalue("new_postgres")
-    return copy(prepared=False)
+    databases: PostgresDatabases = request.getfixturevalue("postgres")
+    return databases.create()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Databases to test with: prepared once, and copied for each test."""
+"""Databases to test with, prepared once."""
 
 import itertools
 import shutil
@@ -11,18 +11,12 @@ from pydantic import SecretStr
 
 from tests.web.postgres_server import postgres_server
 from web.database import migrate
+from web.models import Table
 from web.settings import DatabaseSettings
-
-_numbers = itertools.count(1)
 
 
 def sqlite_settings(folder: Path) -> DatabaseSettings:
     return DatabaseSettings(_env_file=None, state=folder, database_url=SecretStr(""), database_url_file="")
-
-
-def postgres_settings(address: str, name: str) -> DatabaseSettings:
-    url = address.replace("/postgres?", f"/{name}?")
-    return DatabaseSettings(_env_file=None, state=Path("/nowhere"), database_url=SecretStr(url), database_url_file="")
 
 
 @contextmanager
@@ -38,16 +32,36 @@ def sqlite_databases(folder: Path) -> Iterator[Callable[[Path], DatabaseSettings
     yield copy
 
 
+class PostgresDatabases:
+    """On one server of our own: one database that is emptied for each test, and new ones for tests that need one."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._numbers = itertools.count(1)
+        self._shared = self.create()
+        migrate(self._shared)
+
+    def create(self) -> DatabaseSettings:
+        """Without tables."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        url = self._address.replace("/postgres?", f"/{name}?")
+        return DatabaseSettings(
+            _env_file=None, state=Path("/nowhere"), database_url=SecretStr(url), database_url_file=""
+        )
+
+    def emptied(self) -> DatabaseSettings:
+        """With all tables, and no rows."""
+        url = self._shared.database_url.get_secret_value()
+        with psycopg.connect(url) as connection:
+            connection.execute("SET session_replication_role = replica")  # no trigger looks, no key is followed
+            for table in Table.metadata.tables:
+                connection.execute(f"DELETE FROM {table}")
+        return self._shared
+
+
 @contextmanager
-def postgres_databases() -> Iterator[Callable[..., DatabaseSettings]]:
-    """Gives a function that makes a prepared database on a server of our own; `prepared=False` leaves it empty."""
-    with postgres_server() as address, psycopg.connect(address, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE prepared")
-        migrate(postgres_settings(address, "prepared"))
-
-        def copy(*, prepared: bool = True) -> DatabaseSettings:
-            name = f"test_{next(_numbers)}"
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {'prepared' if prepared else 'template0'}")
-            return postgres_settings(address, name)
-
-        yield copy
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    with postgres_server() as address:
+        yield PostgresDatabases(address)
