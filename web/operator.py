@@ -13,15 +13,15 @@ from sqlalchemy import func, select
 from graders.challenge import Challenge
 from graders.cli import find_challenge, read_submission
 from graders.contract import ChallengeInvalid, Evidence, Finding
-from graders.scoring import score
+from graders.scoring import Score, score
 from graders.settings import GradersSettings
 from graders.trees import FolderStore
 from graders.versions import Versions
-from web import challenges, gradings
+from web import challenges, gradings, regrades
 from web.database import Database, connect
 from web.database import migrate as migrate_database
 from web.errors import Refused
-from web.models import ChallengeVersion, Grading, Origin
+from web.models import ChallengeVersion, Grading, Origin, Regrade
 from web.models import Finding as FindingRow
 from web.rehearsals import Rehearsal, published
 from web.rehearsals import rehearse as hand_in
@@ -109,8 +109,19 @@ def rehearse(challenge: str, folder: Path, as_json: bool) -> int:
     with database.transaction() as session:
         rehearsal = hand_in(session, challenge, work)
     grading, findings = _wait(database, rehearsal.grading_id)
-    told = _as_json(rehearsal, grading, findings, time.monotonic() - started)
-    click.echo(json.dumps(told) if as_json else _as_text(told))
+    version = rehearsal.version
+    earned = None
+    if grading.fault_of is None:
+        earned = score(gradings.read_manifest(version), gradings.read_rubric(version), findings)
+    if as_json:
+        click.echo(json.dumps(_as_json(rehearsal, grading, findings, earned, time.monotonic() - started)))
+    elif earned is None:
+        click.echo(f"{version.slug}: not graded, by the fault of the {grading.fault_of}: {grading.failure}")
+    else:
+        for finding in findings:
+            credit = "open" if finding.credit is None else f"{finding.credit:.2f}"
+            click.echo(f"{credit:>6}  {finding.criterion}: {finding.reason}")
+        click.echo(f"{version.slug}: {_points(earned)} of {earned.max:g} points")
     if grading.fault_of is None:
         return 0
     return 1 if grading.fault_of == "author" else 3
@@ -129,7 +140,7 @@ def _wait(database: Database, grading_id: str) -> tuple[Grading, list[Finding]]:
         where = f"try {grading.fence} is graded" if begun else "waits for a worker"
         where += f"; the last one failed: {grading.failure}" if grading.failure else ""
         shown = _show(where, shown)
-        if not begun and not warned and time.monotonic() - since > NOBODY_SECONDS:
+        if not (begun or grading.tries or warned) and time.monotonic() - since > NOBODY_SECONDS:
             warned = True
             click.echo("\nassay: nobody has begun with it yet: do the clock and a grading worker run?", err=True)
         time.sleep(LOOK_AGAIN_SECONDS)
@@ -150,35 +161,21 @@ def _finding(row: FindingRow) -> Finding:
     return Finding(criterion=row.criterion, credit=row.credit, reason=row.reason, evidence=evidence)
 
 
-def _as_json(rehearsal: Rehearsal, grading: Grading, findings: list[Finding], seconds: float) -> dict[str, Any]:
-    version = rehearsal.version
-    failed = grading.fault_of is not None
-    earned = None if failed else score(gradings.read_manifest(version), gradings.read_rubric(version), findings)
+def _as_json(
+    rehearsal: Rehearsal, grading: Grading, findings: list[Finding], earned: Score | None, seconds: float
+) -> dict[str, Any]:
     return {
-        "challenge": version.slug,
-        "digest": version.digest,
+        "challenge": rehearsal.version.slug,
+        "digest": rehearsal.version.digest,
         "submission": rehearsal.submission_id,
         "grading": grading.id,
         "tries": grading.tries,
         "fence": grading.fence,
         "findings": [finding.model_dump(mode="json") for finding in findings],
-        "failure": {"fault_of": grading.fault_of, "message": grading.failure} if failed else None,
-        "total": {"low": earned.low, "high": earned.high, "max": earned.max} if earned else None,
+        "failure": {"fault_of": grading.fault_of, "message": grading.failure} if earned is None else None,
+        "total": _ends(earned),
         "seconds": round(seconds, 3),
     }
-
-
-def _as_text(told: dict[str, Any]) -> str:
-    failure = told["failure"]
-    if failure is not None:
-        return f"{told['challenge']}: not graded, by the fault of the {failure['fault_of']}: {failure['message']}"
-    lines = []
-    for finding in told["findings"]:
-        credit = "open" if finding["credit"] is None else f"{finding['credit']:.2f}"
-        lines.append(f"{credit:>6}  {finding['criterion']}: {finding['reason']}")
-    total = told["total"]
-    points = f"{total['low']:g}" if total["low"] == total["high"] else f"{total['low']:g} to {total['high']:g}"
-    return "\n".join([*lines, f"{told['challenge']}: {points} of {total['max']:g} points"])
 
 
 # -------------------------------------------------------------------------------------------------- what went wrong
@@ -231,4 +228,122 @@ def retry(grading: str) -> None:
     click.echo(again.id)
 
 
-COMMANDS: Final = (migrate, publish, rehearse, gradings_group)
+# ---------------------------------------------------------------------------------------------------------- regrades
+
+
+@click.group()
+def regrade() -> None:
+    """Grade many submissions once more, see who would change and by how much, and only then decide."""
+
+
+@regrade.command()
+@click.argument("challenge")
+@click.option("--reason", required=True, help="Why; whoever decides about it reads this.")
+@click.option("--submission", "chosen", metavar="ID", multiple=True, help="Only this one; may be given many times.")
+@click.option("--digest", help="A published version; the newest unless this is given.")
+def start(challenge: str, reason: str, chosen: tuple[str, ...], digest: str | None) -> None:
+    """Begin one: the last submission of each attempt at CHALLENGE, unless --submission names others.
+
+    No score changes by this. It runs when nobody waits for anything more urgent.
+    """
+    with connect(DatabaseSettings()).transaction() as session:
+        wanted = digest or published(session, challenge).digest
+        submissions = chosen or regrades.last_submissions(session, challenge)
+        started = regrades.start(session, challenge, wanted, submissions, reason, ACTOR)
+    click.echo(started.id)
+    click.echo(f"assay: {len(set(submissions))} submissions: see `assay regrade show {started.id}`", err=True)
+
+
+@regrade.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+def list_regrades(as_json: bool) -> None:
+    """Show all regrades, the newest first."""
+    with connect(DatabaseSettings()).reading() as session:
+        found = session.scalars(select(Regrade).order_by(Regrade.created_at.desc(), Regrade.id)).all()
+        told = [
+            {
+                "regrade": one.id,
+                "challenge": one.slug,
+                "state": regrades.state_of(session, one),
+                "created_at": one.created_at.isoformat(timespec="seconds"),
+                "reason": one.reason,
+            }
+            for one in found
+        ]
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for one in told:
+        click.echo("  ".join(str(value) for value in one.values()))
+
+
+@regrade.command()
+@click.argument("regrade_id", metavar="REGRADE")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+def show(regrade_id: str, as_json: bool) -> None:
+    """Show whose score would change, and by how much; whoever moves most stands first."""
+    with connect(DatabaseSettings()).reading() as session:
+        preview = regrades.preview(session, regrade_id)
+    if as_json:
+        click.echo(json.dumps(_preview_as_json(preview)))
+        return
+    click.echo(f"{preview.state}: {preview.running} running, {preview.failed} failed, {len(preview.compared)} compared")
+    click.echo(
+        f"{len(preview.changed)} would change, by {preview.mean:+g} in the mean and {preview.largest:+g} at most"
+    )
+    for one in preview.changed:
+        criteria = ", ".join(change.criterion for change in one.changes)
+        click.echo(f"{one.submission}  {_points(one.old)} -> {_points(one.new)}  {criteria}")
+
+
+def _preview_as_json(preview: regrades.Preview) -> dict[str, Any]:
+    return {
+        "regrade": preview.regrade,
+        "state": preview.state,
+        "running": preview.running,
+        "failed": preview.failed,
+        "compared": [
+            {
+                "submission": one.submission,
+                "attempt": one.attempt,
+                "old": _ends(one.old),
+                "new": _ends(one.new),
+                "criteria": {
+                    change.criterion: [part.credit if part is not None else None for part in (change.old, change.new)]
+                    for change in one.changes
+                },
+            }
+            for one in preview.compared
+        ],
+    }
+
+
+@regrade.command()
+@click.argument("regrade_id", metavar="REGRADE")
+def apply(regrade_id: str) -> None:
+    """Let the new gradings count. The old ones are kept."""
+    with connect(DatabaseSettings()).transaction() as session:
+        regrades.apply(session, regrade_id, ACTOR)
+    click.echo(f"assay: regrade {regrade_id} is applied", err=True)
+
+
+@regrade.command()
+@click.argument("regrade_id", metavar="REGRADE")
+def drop(regrade_id: str) -> None:
+    """Let everything stay as it is. The new gradings are kept, and count for nothing."""
+    with connect(DatabaseSettings()).transaction() as session:
+        regrades.drop(session, regrade_id, ACTOR)
+    click.echo(f"assay: regrade {regrade_id} is dropped", err=True)
+
+
+def _ends(total: Score | None) -> dict[str, float] | None:
+    return {"low": total.low, "high": total.high, "max": total.max} if total is not None else None
+
+
+def _points(total: Score | None) -> str:
+    if total is None:
+        return "no score"
+    return f"{total.low:g}" if total.low == total.high else f"{total.low:g} to {total.high:g}"
+
+
+COMMANDS: Final = (migrate, publish, rehearse, gradings_group, regrade)

@@ -310,3 +310,16 @@ def graded(perform: Callable[[str], str], connection: Any) -> Act:
             raise Undelivered(f"{place(connection)}: {error}") from error
 
     return act
+
+
+def recorded(record: Callable[[str], object], refuse: Callable[[str, str], object]) -> Act:
+    """What a recording worker does with a report. One that cannot be written down is refused, with the reason."""
+
+    def act(text: str) -> None:
+        try:
+            record(text)
+        except Exception as error:
+            log.exception("a report could not be recorded")
+            refuse(text, f"recording worker: {type(error).__name__}: {error}"[:4000])
+
+    return act

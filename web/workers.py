@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from graders.contract import Failure, Fault, GradingReport, MessageUnreadable
+from graders.contract import Failure, Fault, GradingReport
 from graders.settings import GradersSettings
 from graders.worker import GradingWorker
 from sandbox import SandboxUnavailable
@@ -22,7 +22,7 @@ from web.clock import Trouble, keep_turning
 from web.database import Database, DatabaseUnavailable, connect
 from web.gradings import Outcome
 from web.horse import Worker
-from web.queue import Act, Doorbell, Kind, graded, reach
+from web.queue import Act, Doorbell, Kind, graded, reach, recorded
 from web.relay import Relay
 from web.settings import DatabaseSettings, GradingSettings, QueueSettings
 
@@ -104,8 +104,7 @@ class Host:
 def recorder(database: Database, settings: GradingSettings) -> Act:
     """What a recording worker does with a report: it is written down, however long the database is away."""
 
-    def record(text: str) -> None:
-        report = read_report(text)
+    def write(report: GradingReport) -> None:
         trouble, pause = Trouble(), 0.1
         while True:
             try:
@@ -119,21 +118,13 @@ def recorder(database: Database, settings: GradingSettings) -> Act:
         level = {Outcome.FAILED: logging.ERROR, Outcome.GRADED: logging.INFO}.get(done.outcome, logging.WARNING)
         log.log(level, "%s", done.sentence)
 
-    return record
+    def refuse(text: str, why: str) -> None:
+        """The operator's failure of the grading that it names; if it names none, only the log knows of it."""
+        told: Any = json.loads(text)
+        failure = Failure(fault_of=Fault.OPERATOR, message=why)
+        write(GradingReport(grading=told["grading"], fence=told["fence"], failure=failure))
 
-
-def read_report(text: str) -> GradingReport:
-    """A report that cannot be read is an operator's failure of the grading that it names, if it names one."""
-    try:
-        return GradingReport.from_json(text)
-    except MessageUnreadable as error:
-        try:
-            told: Any = json.loads(text)
-            failure = Failure(fault_of=Fault.OPERATOR, message=f"its report cannot be read: {error}"[:4000])
-            named = {"grading": told["grading"], "fence": told["fence"], "failure": failure.model_dump(mode="json")}
-            return GradingReport.from_json(json.dumps(named))
-        except (ValueError, KeyError, TypeError, MessageUnreadable):
-            raise error from None
+    return recorded(lambda text: write(GradingReport.from_json(text)), refuse)
 
 
 class OneLine(logging.Formatter):
