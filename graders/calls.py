@@ -182,7 +182,7 @@ class _Kept:
     def _begun(self) -> Probe:
         address = secrets.token_hex(16)
         self.room.serve(serve_program("values", "functions", "kept", arguments=[self.function, address]))
-        return self.serving.enter_context(self.room.probe(program("lines"), address, str(self.most_bytes)))
+        return self.serving.enter_context(self.room.probe(program("living", "lines"), address, str(self.most_bytes)))
 
     def _stopped(self) -> Execution:
         self.probe = None

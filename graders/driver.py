@@ -164,7 +164,7 @@ class Server:
             ],
         }
         if self._probe is None:
-            self._probe = self._probing.enter_context(self._room.probe(program("http")))
+            self._probe = self._probing.enter_context(self._room.probe(program("living", "http")))
         answer = self._probe.ask(json_module.dumps(question).encode(), seconds=(until or 0) + seconds + SETTLING)
         if answer.line is None:  # no memory was left for our probe: the next question gets a new one
             self._probe = None

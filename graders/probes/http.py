@@ -21,11 +21,14 @@ import sys
 import time
 from typing import Any
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from graders.probes.living import anything_runs  # stands before this text when it runs
+
 PIECE = 1 << 16
 MOST_HEADERS = 200
 LONGEST_CHUNK_LINE = 200
 PAUSE = 0.03  # between two looks whether the server is ready
-LOOKS_BEFORE_GONE = 3
 
 STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?")
 CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?")
@@ -232,26 +235,13 @@ def exchange(question: dict[str, Any], deadline: float) -> list[Call]:
     return calls
 
 
-def anything_runs() -> bool:
-    """Whether the candidate has a process: one of the user id that PID 1 has too. Asked while it should start."""
-    owner = os.stat("/proc/1").st_uid
-    for name in os.listdir("/proc"):
-        try:
-            if name.isdigit() and name != "1" and os.stat(f"/proc/{name}").st_uid == owner:
-                return True
-        except OSError:  # it has just ended
-            continue
-    return False
-
-
 def asked_until_ready(question: dict[str, Any]) -> list[Call]:
     ends = time.monotonic() + question["until"]
-    idle = 0
     while True:
+        gone = not anything_runs()  # asked before: what has ended meanwhile may have replied
         calls = exchange(question, min(ends, time.monotonic() + question["seconds"]))
-        idle = 0 if anything_runs() else idle + 1
         ready = all(call.reply.status is not None and call.reply.status < 500 for call in calls)
-        if ready or idle >= LOOKS_BEFORE_GONE or time.monotonic() >= ends:
+        if ready or gone or time.monotonic() >= ends:
             return calls
         time.sleep(PAUSE)
 

@@ -10,6 +10,10 @@ import socket
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from graders.probes.living import anything_runs  # stands before this text when it runs
+
 
 class Carrier:
     def __init__(self, address: str, most_bytes: int) -> None:
@@ -35,11 +39,14 @@ class Carrier:
     def reached(self, deadline: float) -> socket.socket:
         """It listens once it has imported what it is to call."""
         while True:
+            gone = not anything_runs()
             connection = socket.socket(socket.AF_UNIX)
             try:
                 connection.connect("\0" + self.address)
             except ConnectionRefusedError:
                 connection.close()
+                if gone:
+                    raise OSError("it ended before it was asked") from None
                 if time.monotonic() >= deadline:
                     raise TimeoutError from None
                 time.sleep(0.005)

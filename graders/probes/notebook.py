@@ -136,7 +136,7 @@ async def run(order: dict[str, Any], teller: Teller) -> None:
         notebook,
         # No port that the notebook's own servers could want, and no files among the candidate's.
         km=AsyncKernelManager(transport="ipc", ip=os.path.join(tempfile.mkdtemp(), "kernel")),
-        timeout=order["cell_seconds"],
+        timeout_func=lambda _: order["cell_seconds"],  # `timeout` itself takes whole seconds only
         store_widget_state=False,
         coalesce_streams=False,
     )

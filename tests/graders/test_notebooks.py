@@ -10,7 +10,7 @@ from graders.notebooks import Cell, Executed, Notebook, NotebookUnreadable, Ran
 from sandbox import Limits, Sandbox
 from tests.graders.made import cell, notebook, submission
 
-LEAST: Final = Limits(seconds=20, memory_mb=192, processes=24)
+LEAST: Final = Limits(seconds=19.5, memory_mb=192, processes=24)
 
 
 def run(sandbox: Sandbox, *cells: str | dict[str, Any], limits: Limits = LEAST, **more: Any) -> Executed:
