@@ -81,8 +81,9 @@ def _hash(one: AuditEvent) -> str:
 def verify(session: Session) -> int | None:
     """The number of the first event that does not follow from the one before it; None when the chain is whole."""
     previous = FIRST
-    for one in session.scalars(select(AuditEvent).order_by(AuditEvent.id).execution_options(yield_per=500)):
-        if one.previous != previous or one.hash != _hash(one):
-            return one.id
-        previous = one.hash
+    with session.scalars(select(AuditEvent).order_by(AuditEvent.id).execution_options(yield_per=500)) as events:
+        for one in events:
+            if one.previous != previous or one.hash != _hash(one):
+                return one.id
+            previous = one.hash
     return None

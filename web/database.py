@@ -20,7 +20,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
@@ -174,15 +174,18 @@ def _told(url: URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        kind = type(error).__name__
-        if kind not in ("OperationalError", "InterfaceError") and not error.connection_invalidated:
+        away = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+        if not away and getattr(error.orig, "sqlstate", "") != NO_SUCH_TABLE:
             raise
-        cause = " ".join(str(error.orig).split())
+        cause = str(error.orig).partition("\n")[0].strip()
         raise DatabaseUnavailable(f"database: {url.render_as_string()}: {cause}{_advice(cause)}") from error
 
 
+NO_SUCH_TABLE: Final = "42P01"  # as PostgreSQL says it
+NEVER_PREPARED: Final = ": it was never prepared: run `assay up`, or `assay migrate`"
 ADVICE: Final = {
-    "no such table": ": it was never prepared: run `assay up`, or `assay migrate`",
+    "no such table": NEVER_PREPARED,
+    "does not exist": NEVER_PREPARED,
     "database is locked": ": another process has been writing for too long",
     "disk is full": ": make room in its folder; what is open goes on by itself",
     "unable to open database file": ": the folder has to exist and to be ours to write to",
