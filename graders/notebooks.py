@@ -186,32 +186,35 @@ def execute(
     `inject` sets variables to JSON values: before the first cell, or after the one tagged `parameters`. A cell may take
     `cell_seconds` of wall time, and all together the manifest's limits.seconds, which is also what is meant without.
     """
-    _check(submission.limits, values, inject, cell_seconds)
-    try:
-        opened = _opened(notebook, submission)
-    except NotebookUnreadable as error:
-        return Executed(failure=str(error), missing=dict.fromkeys(values, str(error)))
-    with sandbox.open(
-        files=submission.files, limits=submission.limits, lifetime=submission.limits.seconds + 60
-    ) as room:
-        return execute_in(room, opened, submission.limits, values=values, inject=inject, cell_seconds=cell_seconds)
+    limits = submission.limits
+    _check(limits, values, inject, cell_seconds)
+    given = submission.files.get(notebook) if isinstance(notebook, str) else notebook
+    with sandbox.open(files=submission.files, limits=limits, lifetime=limits.seconds + 60) as room:
+        return execute_in(room, given, limits, values=values, inject=inject, cell_seconds=cell_seconds)
 
 
 def execute_in(
     room: Room,
-    notebook: Notebook,
+    notebook: bytes | Notebook | None,
     limits: Limits,
     *,
     values: Sequence[str],
     inject: Mapping[str, Any] = {},
     cell_seconds: float | None = None,
 ) -> Executed:
-    """The same in a room that is open already, with the limits that it was opened with."""
+    """The same in a room that is open already, with the limits that it was opened with.
+
+    The notebook is what `submission.files.get(name)` gives: a file's content, None when there is none.
+    """
     _check(limits, values, inject, cell_seconds)
+    try:
+        opened = _opened(notebook)
+    except NotebookUnreadable as error:
+        return Executed(failure=str(error), missing=dict.fromkeys(values, str(error)))
     nonce = secrets.token_hex(8)
     order = {
         "id": nonce,
-        "cells": list(_cells(notebook, inject)),
+        "cells": list(_cells(opened, inject)),
         "names": list(values),
         "cell_seconds": cell_seconds or limits.seconds,
         # Both are texts within the lines that come out, so that a quarter may grow to a half.
@@ -225,12 +228,10 @@ def execute_in(
     return _Report(nonce, values, execution).executed(limits)
 
 
-def _opened(notebook: str | Notebook, submission: Submission) -> Notebook:
-    if isinstance(notebook, Notebook):
-        return notebook
-    if notebook not in submission.files:
-        raise NotebookUnreadable(f"there is no file {notebook}")
-    return read(submission.files[notebook])
+def _opened(notebook: bytes | Notebook | None) -> Notebook:
+    if notebook is None:
+        raise NotebookUnreadable("there is no such notebook")
+    return read(notebook) if isinstance(notebook, bytes) else notebook
 
 
 def _check(limits: Limits, values: Iterable[str], inject: Mapping[str, Any], cell_seconds: float | None) -> None:

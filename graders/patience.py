@@ -33,7 +33,7 @@ class Patience:
             )
         if not seconds_all > 0:
             raise ValueError(f"seconds_all: {seconds_all:g}: must be above 0")
-        return cls(each, each * WALL_A_CPU_SECOND, time.monotonic() + seconds_all)
+        return cls(each, min(each * WALL_A_CPU_SECOND, limits.seconds), time.monotonic() + seconds_all)
 
     @property
     def over(self) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from graders import calls
 from graders.calls import Answers, Kind, Raises
+from graders.patience import Patience
 from sandbox import Limits, Sandbox
 from tests.graders.made import ROOMY, submission
 
@@ -217,6 +218,12 @@ def test_an_authors_mistake_is_a_clear_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         ask(docker_sandbox, function, arguments, **more)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.7, 1.1, 3.3, 10.0, 9.7])
+def test_a_third_of_the_limit_is_never_more_than_the_limit(seconds: float) -> None:
+    patience = Patience.within(Limits(seconds=seconds), None, 60)
+    assert patience.cpu_seconds < patience.wall_seconds <= seconds
 
 
 def test_as_many_values_are_expected_as_were_asked(docker_sandbox: Sandbox) -> None:

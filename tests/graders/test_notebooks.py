@@ -198,7 +198,7 @@ def test_a_wrong_value_is_shown_beside_what_was_expected(docker_sandbox: Sandbox
 @pytest.mark.parametrize(
     ("files", "failure"),
     [
-        ({}, "there is no file work.ipynb"),
+        ({}, "there is no such notebook"),
         ({"work.ipynb": b"{"}, "the notebook is no JSON: save it with Jupyter again"),
     ],
 )
