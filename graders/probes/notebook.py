@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     ORDER = b""
 
-VALUE_SECONDS = 5.0
+VALUE_SECONDS = 5.0  # or as long as a cell, if that is less
 MOST_A_CELL = 4000  # characters of text
 
 
@@ -109,13 +109,14 @@ async def ask_for(client: Client, name: str, order: dict[str, Any], teller: Tell
         "({'__name__': 'values'})"
     )
     asked = client.kc.execute("", silent=True, store_history=False, user_expressions={"value": expression})
-    deadline = time.monotonic() + VALUE_SECONDS
+    patience = min(VALUE_SECONDS, order["cell_seconds"])
+    deadline = time.monotonic() + patience
     try:
-        reply = await client.kc.shell_channel.get_msg(timeout=VALUE_SECONDS)
+        reply = await client.kc.shell_channel.get_msg(timeout=patience)
         while reply["parent_header"].get("msg_id") != asked:
             reply = await client.kc.shell_channel.get_msg(timeout=max(0.0, deadline - time.monotonic()))
     except Empty:
-        teller.say("missing", [name, f"the kernel did not say it in {VALUE_SECONDS:g} s"])
+        teller.say("missing", [name, f"the kernel did not say it in {patience:g} s"])
         return False
     said = reply["content"].get("user_expressions", {}).get("value", {"status": "error"})
     spelled = said.get("data", {}).get("text/plain", "")
