@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import select
 
+from graders.settings import GradersSettings
 from graders.trees import FolderStore
 from sandbox.settings import SandboxSettings
 from sandbox.trust import RECORD, Trust
@@ -96,6 +97,11 @@ class Rig:
         """The settings with which the workers make rooms."""
         told = {"ASSAY_DOCKER_HOST": host} if (host := self.settings.get("ASSAY_DOCKER_HOST")) else {}
         return SandboxSettings(state=self.state, **told)  # type: ignore[arg-type]  # other types than the field's
+
+    @property
+    def versions(self) -> Path:
+        """Where the published versions of challenges are kept."""
+        return GradersSettings(_env_file=None, state=self.state, versions="").versions_folder
 
     # ------------------------------------------------------------------------------------------------------ prepare
 

@@ -1,4 +1,4 @@
-"""Whole installations to break, each shared by the tests of one file; every test ends with the same question."""
+"""Whole installations to break, shared by tests; each of them ends with the same question."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from tests.crash.plant import Plant, plant
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def running_plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """Queue, clock, recording worker and two grading workers on one machine, with SQLite."""
     with plant(tmp_path_factory.mktemp("plant") / "state") as running:
