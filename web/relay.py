@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from graders.contract import Fault, GradingRequest
 from web.bell import Bell, QueueUnavailable, Sign, Try
-from web.database import Database, now
+from web.database import Database, DatabaseUnavailable, now
 from web.gradings import PAUSES, give_back, give_up, pause_after
 from web.models import Attempt, ChallengeVersion, Form, Grading, GradingState, Submission
 from web.settings import GradingSettings
@@ -151,19 +151,18 @@ def _look_after(
     begun = row.alive_at is not None
     if not settled:
         # As if each had just shown itself: also after the clock jumped, in whichever direction.
-        begun = begun or sign is Sign.ALIVE
+        begun = begun or sign in (Sign.ALIVE, Sign.REPORTED)
         return _keep(row, at if begun else None, at, lease if begun else BELL)
     match sign:
         case Sign.DIED:
             return _bad_try(row, at, "the grading process ended without a report", settings)
-        case Sign.ALIVE:
+        case Sign.ALIVE | Sign.REPORTED:
             alive_at = row.alive_at or at
             if at - alive_at > row.longest:
-                seconds = row.longest.total_seconds()
-                return _bad_try(row, at, f"not done after {seconds:g} seconds, though its worker lives", settings)
+                what = "its worker lives" if sign is Sign.ALIVE else "its report waits to be recorded"
+                why = f"not done after {row.longest.total_seconds():g} seconds, though {what}"
+                return _bad_try(row, at, why, settings)
             return _keep(row, alive_at, at, lease)
-        case Sign.REPORTED:
-            return _keep(row, row.alive_at, at, lease)
         case Sign.QUEUED:
             return _keep(row, row.alive_at, at, BELL)
         case Sign.LOST:
@@ -282,6 +281,14 @@ class Relay:
         self._watching_since: float | None = None  # None: not watching
 
     def turn(self) -> Turn:
+        """Look, decide, act. DatabaseUnavailable when nothing could be seen; nothing is half done then."""
+        try:
+            return self._turn()
+        except DatabaseUnavailable:
+            self._watching_since = None
+            raise
+
+    def _turn(self) -> Turn:
         with self._database.reading() as session:
             at = now(session)
             sent = [Row(*found) for found in session.execute(sent_rows())]

@@ -1,5 +1,6 @@
 """Tables are made, changed and taken back the same way on SQLite and on PostgreSQL."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,38 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty_settings: DatabaseSe
         migrate(empty_settings)
     assert tables(empty_settings) == {"findings"}
     database.close()
+
+
+DRAFT_AND_TAKE = """
+set -e
+"$0" -P -m web.migrations "Give people a nickname"
+"$0" -P -c '
+from pathlib import Path
+from web.database import migrate
+from web.settings import DatabaseSettings
+migrate(DatabaseSettings(_env_file=None, state=Path("state"), database_url="", database_url_file=""))
+'
+! "$0" -P -m web.migrations "Nothing"
+"""
+
+
+def test_the_next_migration_is_drafted_from_the_models(tmp_path: Path) -> None:
+    for name in ("web", "graders", "sandbox"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    people = tmp_path / "web" / "models" / "people.py"
+    named = "    name: Mapped[Name]\n"
+    people.write_text(people.read_text().replace(named, f"{named}    nickname: Mapped[Name | None]\n"))
+    ended = subprocess.run(
+        ["sh", "-c", DRAFT_AND_TAKE, sys.executable],
+        cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stderr == "the migrations make all that the models say\n"
+    draft = tmp_path / "web" / "migrations" / "versions" / "v0002_give_people_a_nickname.py"
+    words = draft.read_text()
+    assert 'down_revision = "0001"' in words
+    assert "nickname" in words.partition("def downgrade")[0]
+    assert "drop_column('nickname')" in words.partition("def downgrade")[2]
 
 
 def test_every_migration_has_one_before_it_and_one_end() -> None:

@@ -17,7 +17,7 @@ from tests.web.fake_bell import FakeBell
 from tests.web.world import SETTINGS, apply_for_role, begin, grading, hand_in, publish, report, work
 from web import audit, gradings
 from web.bell import Sign, Try
-from web.database import Database, now
+from web.database import Database, DatabaseUnavailable, now
 from web.models import AuditEvent, Grading, GradingState, Submission, Urgency
 from web.relay import BELL, Intents, Relay, Row, decide, due_rows, sent_rows
 
@@ -75,7 +75,14 @@ def test_a_bell_in_the_queue_is_left_there_however_long_it_takes() -> None:
 
 
 def test_a_report_that_waits_to_be_recorded_is_waited_for() -> None:
-    assert decided(sent(silent=100, begun=100_000), Sign.REPORTED).keep[0].lease_until == NOW + LEASE
+    (kept,) = decided(sent(silent=100), Sign.REPORTED).keep
+    assert (kept.alive_at, kept.lease_until) == (NOW, NOW + LEASE)
+
+
+def test_a_report_that_is_never_recorded_is_not_waited_for_for_ever() -> None:
+    assert decided(sent(begun=420), Sign.REPORTED).give_back == ()
+    (back,) = decided(sent(begun=421), Sign.REPORTED).give_back
+    assert back.why == "not done after 420 seconds, though its report waits to be recorded"
 
 
 def test_a_bell_that_the_queue_lost_is_nobodys_fault() -> None:
@@ -484,6 +491,28 @@ def test_a_clock_that_starts_watches_before_it_takes_silence_for_death(database:
     assert grading(database, made).state is GradingState.SENT
     settle(young)
     assert len(young.turn().given_back) == 1
+
+
+def test_while_the_database_is_away_nobodys_time_runs(
+    database: Database, relay: Relay, bell: FakeBell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (made,) = hand_in(database)
+    relay.turn()
+    bell.say(Sign.REPORTED)
+    relay.turn()
+
+    def away(_: Database) -> None:
+        raise DatabaseUnavailable("database: away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "reading", away)
+        with pytest.raises(DatabaseUnavailable):
+            relay.turn()
+    pass_time(database, timedelta(hours=2))
+    assert relay.turn().given_back == ()
+    settle(relay)
+    assert relay.turn().given_back == ()
+    assert grading(database, made).tries == 0
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=3), timedelta(hours=-3)])
