@@ -112,7 +112,7 @@ def new(slug: str, into: Path | None) -> None:
     except ChallengeInvalid as error:
         raise click.UsageError(str(error)) from None
     for path in written:
-        click.echo(path)
+        click.echo(_as_typed(path))
     place = _as_typed(folder / slug)
     click.echo(f"\nNext: ./assay check {place}   (docs/authors.md leads on from there)", err=True)
 
@@ -335,15 +335,23 @@ def _grading_as_text(challenge: Challenge, graded: Graded) -> str:
         else:
             earned, why = f"{finding.credit * criterion.points:g}", finding.reason
         lines.append(f"{earned:>7} of {criterion.points:<4g} {click.style(criterion.title, bold=True)}")
-        lines.append(f"{'':16}{why}")
-        lines += [f"{'':16}- {_place(evidence)}{evidence.text}" for evidence in (finding.evidence if finding else ())]
+        lines.append(f"{'':16}{_visible(why)}")
+        lines += [
+            f"{'':16}- {_visible(_place(evidence) + evidence.text)}"
+            for evidence in (finding.evidence if finding else ())
+        ]
     total = f"{score.low:g}" if score.low == score.high else f"{score.low:g} to {score.high:g}"
     lines.append(f"\nTotal: {total} of {score.max:g}")
     if open_points:
         lines.append(f"Open: {', '.join(open_points)}")
     if graded.printed:
-        lines.append(f"The grader printed:\n{graded.printed}")
+        lines.append(f"The grader printed:\n{_visible(graded.printed)}")
     return "\n".join(lines)
+
+
+def _visible(text: str) -> str:
+    """A terminal obeys escape codes, and evidence may quote a stranger's."""
+    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
 
 
 def _place(evidence: Evidence) -> str:

@@ -190,15 +190,19 @@ def material_of(
 def plan(
     solutions: Sequence[Solution], starters: Mapping[str, Mapping[str, bytes]], material: cheats.Material | None
 ) -> tuple[list[Trial], dict[str, str]]:
-    """What is to be graded. Cheats are planted on the first form."""
+    """What is to be graded. Candidates hand in what they got, with changes: so a solution lies over the starter."""
     first = next(iter(starters))
-    trials = [Trial("solution", one.name, seed, one.files) for seed in starters for one in solutions]
+    trials = [
+        Trial("solution", one.name, seed, {**starter, **one.files})
+        for seed, starter in starters.items()
+        for one in solutions
+    ]
     trials += [Trial("starter", "starter", seed, starter) for seed, starter in starters.items()]
     trials.append(Trial("nothing", "nothing at all", first, {}))
     if material is None:
         return trials, dict.fromkeys((recipe.name for recipe in cheats.CHEATS), "there is no perfect solution")
     perfect = next(one for one in solutions if one.expect.kind == "perfect")
-    trials.append(Trial("again", perfect.name, first, perfect.files))
+    trials.append(Trial("again", perfect.name, first, {**starters[first], **perfect.files}))
     planted, left_out = cheats.plant(material)
     trials += [Trial("cheat", cheat.name, first, cheat.files) for cheat in planted]
     return trials, left_out
@@ -220,7 +224,7 @@ def row_of(challenge: Challenge, landing: Landing, solution: Solution | None, la
     amiss: list[str] = []
     if trial.kind == "solution" and solution is not None:
         band = solution.expect.total
-        amiss = _outside_of_band(solution, total, earned)
+        amiss = _outside_of_band(solution, total, landing.findings)
     elif trial.kind == "again":
         first = next(
             one for one in landed if (one.trial.kind, one.trial.name, one.trial.seed) == ("solution", *_of(trial))
@@ -248,12 +252,15 @@ def _of(trial: Trial) -> tuple[str, str]:
     return trial.name, trial.seed
 
 
-def _outside_of_band(solution: Solution, total: float, earned: Mapping[str, float | None]) -> list[str]:
+def _outside_of_band(solution: Solution, total: float, findings: Sequence[Finding]) -> list[str]:
     low, high = solution.expect.total
     found = []
     if not low - NEAR <= total <= high + NEAR:
         band = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        found.append(f"lands at {total:g}, and {band} was expected")
+        missed = [f"{one.criterion}: {one.reason}" for one in findings if one.credit != 1]
+        why = f" ({'; '.join(missed)})" if missed and total < low else ""
+        found.append(f"lands at {total:g}, and {band} was expected{why}")
+    earned = {one.criterion: one.credit for one in findings}
     for key, (least, most) in solution.expect.criteria.items():
         credit = earned.get(key)
         if credit is None or not least - 1e-6 <= credit <= most + 1e-6:

@@ -32,6 +32,6 @@ def write_challenge(slug: str, into: Path) -> list[Path]:
     for template in sorted(TEMPLATES.rglob(f"*{ENDING}")):
         path = folder / template.relative_to(TEMPLATES).as_posix().removesuffix(ENDING)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(template.read_text().replace("TITLE", title).replace("PATH", str(folder)))
+        path.write_text(template.read_text().replace("TITLE", title).replace("SLUG", slug))
         written.append(path)
     return written

@@ -1,6 +1,9 @@
 """`assay new`, `check`, `form` and `grade`, as an author types them."""
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +105,18 @@ def test_grade_prints_one_document(tmp_path: Path) -> None:
     assert graded["total"] == {"low": 80, "high": 100, "max": 100}
     assert [finding["criterion"] for finding in graded["findings"] if finding["credit"] == 1] == ["ordinary", "special"]
     assert graded["findings"][0].keys() == {"criterion", "credit", "reason", "evidence"}
+
+
+@pytest.mark.docker
+def test_what_a_stranger_wrote_cannot_command_the_authors_terminal(tmp_path: Path) -> None:
+    challenge = new_challenge(tmp_path)
+    said = 'reason=f"{also.reason}, counted as far as ordinary lists are"'
+    change(challenge / "grader.py", said, 'reason=submission.text("notes.md") or "nothing"')
+    (challenge / "solutions" / "naive" / "notes.md").write_text("\x1b]0;pwned\x07 \x1b[2J graded")
+    ended = assay("grade", challenge, challenge / "solutions" / "naive")
+    assert ended.returncode == 0, ended.stderr
+    assert "\\x1b[2J graded" in ended.stdout
+    assert "\x1b" not in ended.stdout
 
 
 @pytest.mark.docker
@@ -218,3 +233,31 @@ def test_a_folder_that_cannot_be_read_has_all_of_its_mistakes_told(tmp_path: Pat
     told = assay("check", challenge)
     assert (told.returncode, "Traceback" in told.stderr) == (1, False)
     assert all(sentence in told.stdout for sentence in proof["problems"])
+
+
+# ------------------------------------------------------------------------------------------------------ the manual
+
+
+@pytest.mark.docker
+def test_the_manual_can_be_followed_word_for_word(tmp_path: Path) -> None:
+    """Every command of docs/authors.md, in its order, by somebody who changes nothing."""
+    manual = (PROJECT / "docs" / "authors.md").read_text()
+    commands = re.findall(r"^\./assay (.*)$", manual, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["new", "check", "form", "grade"]
+    for command in commands:
+        words = command.replace("/tmp/", f"{tmp_path}/").replace("challenges/", f"{tmp_path}/challenges/").split()
+        ended = assay(*words, ASSAY_CHALLENGES=str(tmp_path / "challenges"))
+        assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
+    assert ended.stdout.endswith("Total: 0 to 20 of 100\nOpen: Says when a median is the better summary, and why\n")
+    assert (tmp_path / "challenges" / "first-steps" / "README.md").read_text().startswith("# First steps, for")
+
+
+def test_what_new_writes_is_clean_code(tmp_path: Path) -> None:
+    challenge = new_challenge(tmp_path)
+    rules = ["--config", str(PROJECT / "pyproject.toml"), "--no-cache"]
+    for words in (["check", "--ignore", "INP001"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, *rules, str(challenge / "grader.py"), str(challenge / "starter")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
