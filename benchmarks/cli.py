@@ -6,9 +6,13 @@ from typing import Final
 
 import click
 
-from benchmarks import Figure, Measure, sandbox
+from benchmarks import Figure, Measure, grading, recovery, sandbox
 
-BENCHMARKS: Final[dict[str, Measure]] = {"sandbox": sandbox.measure}
+BENCHMARKS: Final[dict[str, Measure]] = {
+    "grading": grading.measure,
+    "recovery": recovery.measure,
+    "sandbox": sandbox.measure,
+}
 
 
 @click.command()

@@ -40,7 +40,7 @@ def measure(progress: Progress) -> Iterator[Figure]:
 
 
 def _one_run(sandbox: DockerSandbox, progress: Progress) -> Iterator[Figure]:
-    command = [*_docker_run(sandbox), *PROGRAM]
+    command = [*docker_run(sandbox), *PROGRAM]
     bare = [sys.executable, *PROGRAM[1:]]
     ways: dict[str, Callable[[], object]] = {
         "sandbox.run": lambda: sandbox.run(PROGRAM, files={"main.py": b"print(1)"}, collect=["main.py"]),
@@ -117,7 +117,7 @@ def _timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _docker_run(sandbox: DockerSandbox) -> list[str]:
+def docker_run(sandbox: DockerSandbox) -> list[str]:
     """`docker run` with the very options of a room, but for the warden: it runs the program itself."""
     docker = shutil.which("docker")
     if docker is None:
