@@ -12,7 +12,7 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -70,11 +70,14 @@ class FolderStore:
 
     def put(self, files: Mapping[str, bytes]) -> str:
         hashes = _hashes(files)
+        self.folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            self._keep(hashes[name], content)
+            self._write(hashes[name], content)
+        self._settle(hashes.values())
         manifest = _manifest(hashes)
         digest = _sealed(manifest)
-        self._keep(digest, manifest)  # last: a tree that can be read has all of its files
+        self._write(digest, manifest)  # last: a tree that can be read has all of its files
+        self._settle([digest])
         return digest
 
     def get(self, digest: str) -> dict[str, bytes]:
@@ -100,7 +103,7 @@ class FolderStore:
         except OSError as error:
             raise TreeMissing(f"tree {digest[:12]}: {self.folder}: {error.strerror}") from None
 
-    def _keep(self, digest: str, content: bytes) -> None:
+    def _write(self, digest: str, content: bytes) -> None:
         place = self._place(digest)
         if place.exists():
             return
@@ -115,7 +118,12 @@ class FolderStore:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _sync_folder(place.parent)
+
+    def _settle(self, digests: Iterable[str]) -> None:
+        """Their names, too, are on the disk: also of files that somebody else wrote a moment ago."""
+        for folder in {self._place(digest).parent for digest in digests}:
+            _sync_folder(folder)
+        _sync_folder(self.folder)
 
 
 class HttpStore:
