@@ -1,0 +1,178 @@
+"""What the workers are made of: recording into a real database, and judging whether this host may grade."""
+
+import json
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from graders.contract import Fault
+from sandbox import SandboxUnavailable
+from sandbox.container import DEADLINE
+from sandbox.docker import Engine
+from sandbox.images import pinned
+from sandbox.settings import SandboxSettings
+from tests.web import world
+from tests.web.fake_bell import FakeBell
+from web import workers
+from web.database import Database, connect
+from web.models import GradingState
+from web.relay import Relay
+from web.settings import PROJECT, DatabaseSettings
+from web.workers import Host, OneLine, recorder
+
+
+def sent(database: Database) -> str:
+    """A grading that a worker has been asked for."""
+    (grading,) = world.hand_in(database)
+    relay = Relay(database, FakeBell(), world.SETTINGS)
+    assert relay.turn().sent == 1
+    return grading
+
+
+def test_a_report_is_recorded(database: Database) -> None:
+    grading = sent(database)
+    recorder(database, world.SETTINGS)(world.report(grading).to_json())
+    assert world.grading(database, grading).state is GradingState.GRADED
+
+
+def test_a_report_that_needs_a_person_is_an_error_in_the_log(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    grading = sent(database)
+    recorder(database, world.SETTINGS)(world.failure(grading, fault=Fault.AUTHOR, message="grader.py: wrong").to_json())
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "grader.py: wrong" in caplog.text
+
+
+@pytest.mark.parametrize("broken", [{"findings": 7}, {"version": 2}, {"nobody": "knows"}])
+def test_a_report_that_cannot_be_read_is_the_operators_failure_of_its_grading(
+    broken: dict[str, object], database: Database
+) -> None:
+    grading = sent(database)
+    told = json.loads(world.report(grading).to_json()) | broken
+    recorder(database, world.SETTINGS)(json.dumps(told))
+    found = world.grading(database, grading)
+    assert (found.state, found.tries) == (GradingState.WAITING, 1)
+    assert str(found.failure).startswith("recording worker: MessageUnreadable: GradingReport: ")
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"grading": "../x", "fence": 1}', '{"grading": 1}'])
+def test_a_report_that_names_no_grading_is_only_logged(
+    text: str, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        recorder(database, world.SETTINGS)(text)
+    assert "a report could not be recorded" in caplog.text
+
+
+def test_a_report_waits_for_a_database_that_is_away(
+    new_sqlite: Callable[[Path], DatabaseSettings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = new_sqlite(tmp_path / "state")
+    database = connect(settings)
+    grading = sent(database)
+    database.close()
+    away = settings.state.rename(tmp_path / "away")
+    recording = threading.Thread(
+        target=recorder(database, world.SETTINGS), args=(world.report(grading).to_json(),), daemon=True
+    )
+    recording.start()
+    while "trying until it answers" not in caplog.text:
+        recording.join(0.02)
+    away.rename(settings.state)
+    recording.join(30)
+    assert not recording.is_alive()
+    assert world.grading(database, grading).state is GradingState.GRADED
+    database.close()
+
+
+# ------------------------------------------------------------------------------------------------------- the grading
+
+
+class Trusted:
+    """Stands for an examination, which would take ten seconds."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+
+    def prove(self) -> bool:
+        if self.trouble:
+            raise SandboxUnavailable(self.trouble)
+        return False
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> tuple[Host, Trusted]:
+    trusted = Trusted()
+    monkeypatch.setattr(workers, "Trust", lambda _: trusted)
+    monkeypatch.setattr(workers, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "UNFIT_SECONDS", 0.0)
+    return Host(SandboxSettings()), trusted
+
+
+@pytest.mark.docker
+def test_a_host_that_breaks_its_promise_takes_no_work_until_it_is_mended(
+    host: tuple[Host, Trusted], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    here, trusted = host
+    here.begin()
+    assert here.is_fit()
+    trusted.trouble = "network: reached"
+    assert (here.is_fit(), here.is_fit()) == (False, False)
+    trusted.trouble = ""
+    assert here.is_fit()
+    assert [record.message for record in caplog.records] == [
+        "takes no work until this is mended: network: reached",
+        "takes work again",
+    ]
+    trusted.trouble = "network: reached"
+    with pytest.raises(SandboxUnavailable, match="network: reached"):
+        here.begin()
+
+
+@pytest.mark.docker
+def test_what_a_crash_left_on_the_engine_is_removed(host: tuple[Host, Trusted]) -> None:
+    settings = SandboxSettings()
+    with Engine(settings) as engine:
+        name = f"assay-test-left-{os.getpid()}"
+        left = engine.create(name, {"Image": pinned(settings, "python"), "Labels": {DEADLINE: "1000"}})
+        assert left is not None
+        host[0].begin()
+        assert left not in [found for found, _ in engine.containers([DEADLINE])]
+
+
+def test_an_engine_that_is_away_ends_a_worker_that_starts_with_a_sentence(tmp_path: Path) -> None:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("ASSAY_", "DOCKER_"))}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "instance_secret").write_text("0" * 64)
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "web.cli", "worker", "grading"], cwd=PROJECT, capture_output=True, text=True,
+        env=ours | {"ASSAY_STATE": str(tmp_path), "ASSAY_DOCKER_HOST": "unix:///nowhere"}, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.startswith("assay: connect: unix:///nowhere: no Docker engine is there")
+
+
+def test_there_is_no_judging_worker_yet_and_it_says_so() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "web.cli", "worker", "judging"], cwd=PROJECT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "stays open for a person" in ended.stderr
+
+
+def test_what_is_logged_is_one_line_whatever_it_says() -> None:
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "a\n2026-01-01 ERROR forged\x1b[2J\r%s", ("b",), None)
+    assert OneLine("%(levelname)s %(message)s").format(record) == "ERROR a | 2026-01-01 ERROR forged [2J b"
+    error = sqlite3.OperationalError("disk I/O error\nforged")
+    record.exc_info = (type(error), error, None)
+    assert "\n" not in OneLine("%(message)s").format(record)
