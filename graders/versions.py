@@ -68,8 +68,10 @@ class Versions:
                 f"{where}: {self.folder}: is not there: publish it on this host, or share the folder with the host "
                 "that has it (ASSAY_VERSIONS)"
             ) from None
-        except ChallengeInvalid:
-            challenge = None
+        except ChallengeInvalid as error:
+            raise VersionMissing(
+                f"{where}: {place}: is damaged, or made for another release of Assay: {error.problems[0]}"
+            ) from None
         if challenge is None or challenge.digest != digest:
             raise VersionMissing(f"{where}: {place}: is damaged: remove it, and publish the challenge again")
         return challenge
