@@ -112,11 +112,18 @@ class Production:
         """What a command prints in a service's running container."""
         return self.compose("exec", "-T", service, *command).stdout.decode()
 
-    def sql(self, question: str) -> list[list[str]]:
-        """Rows of the database, as the superuser of its own container sees them."""
+    def rows(self, question: str) -> list[str]:
+        """What the database answers, as the superuser of its own container sees it."""
         words = ("psql", "--username=postgres", "--dbname=assay", "--no-psqlrc", "--csv", "--tuples-only")
-        lines = self.run_in("postgres", *words, "--command", question).splitlines()
-        return [line.split(",") for line in lines]
+        return self.run_in("postgres", *words, "--command", question).splitlines()
+
+    def hand_in(self, solution: str) -> dict[str, Any]:
+        """Hand in one of the warm-up's solutions, as a candidate's work, and wait for what becomes of it."""
+        folder = self.folder / "challenges" / "warm-up" / "solutions" / solution
+        into_web = ("run", "--rm", "-T", "--no-deps", "-v", f"{folder}:/hand-in:ro", "web")
+        said = self.compose(*into_web, "rehearse", "warm-up", "/hand-in", "--json").stdout
+        told: dict[str, Any] = json.loads(said)
+        return told
 
     def remains(self) -> dict[str, list[str]]:
         """What of this set the engine still has."""
@@ -136,8 +143,3 @@ class Production:
 
 def _is_logged(container: dict[str, Any]) -> bool:
     return bool(container["HostConfig"]["LogConfig"]["Type"] != "none")
-
-
-def as_json(text: str) -> Any:
-    """The one JSON document in what a command printed."""
-    return json.loads(text)
