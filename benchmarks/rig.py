@@ -105,13 +105,14 @@ class Rig:
 
     # ------------------------------------------------------------------------------------------------------ prepare
 
-    def prepare(self) -> None:
+    def prepare(self, *, trusted: bool = True) -> None:
         """Tables, secrets, published challenges; and the sandbox's images as this checkout has them."""
         self.logs.mkdir(exist_ok=True)
         self.state.mkdir(exist_ok=True)
         built = SandboxSettings().state / "images.json"
         shutil.copy(built, self.state)
-        self.trust()
+        if trusted:
+            self.trust()
         migrate(self._database_settings())
         secrecy.make(self.state / "secrets" / "instance_secret")
         self.call("publish")

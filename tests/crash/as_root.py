@@ -3,11 +3,12 @@
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from benchmarks.rig import until
+from benchmarks.rig import RigBroken, until
 
 DAEMONS = (b"dockerd", b"containerd", b"containerd-shim-runc-v2")
 
@@ -36,10 +37,10 @@ class SecondEngine:
     that the machine's engine uses.
     """
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self.host = f"unix://{folder}/sock"
+    def __init__(self) -> None:
+        # Not pytest's folder: below it the paths of sockets become longer than the kernel takes.
+        self.folder = Path(tempfile.mkdtemp(prefix="assay-engine-"))
+        self.host = f"unix://{self.folder}/sock"
         self._dockerd: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -54,7 +55,10 @@ class SecondEngine:
             self._dockerd = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        until(self.answers, "the second engine: an answer", 60)
+        try:
+            until(self.answers, "the second engine: an answer", 60)
+        except RigBroken as error:
+            raise RigBroken(f"{error}: {(self.folder / 'log').read_text()[-2000:]}") from None
 
     def answers(self) -> bool:
         asked = subprocess.run(["docker", "--host", self.host, "version"], capture_output=True, check=False)
