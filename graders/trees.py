@@ -115,9 +115,8 @@ class FolderStore:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).rename(place)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        finally:
+            Path(name).unlink(missing_ok=True)  # there is one only if it was not renamed
 
     def _settle(self, digests: Iterable[str]) -> None:
         """Their names, too, are on the disk: also of files that somebody else wrote a moment ago."""

@@ -118,7 +118,7 @@ def test_the_warm_ups_forms_can_be_built_and_differ() -> None:
         ("return Bundle({'a': b''}, {'count': 'x' * 10001})", "generator.py: values: count: longer than 10000"),
         ("return Bundle({'a': b''}, {'count': 3}, 'two\\nlines')", "generator.py: signature: must be one line"),
         ("return Bundle({'a': b''}, {'count': 3}, brief='Mine.')", "generator.py: brief: is made from brief.md"),
-        ("return Bundle({'a': b''}, {'number': 3})", "brief.md: count: generator.py gives no value of this name; it gives"),
+        ("return Bundle({'a': b''}, {'number': 3})", "brief.md: count: generator.py gives no value of this name"),
         ("return Bundle({'a': b''})", "brief.md: count: generator.py gives no value of this name; it gives none"),
         ("raise KeyError('rows')", "generator.py:4: KeyError: 'rows'"),
         ("raise SystemExit(0)", "generator.py:4: it ends the process"),
