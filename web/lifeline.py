@@ -19,7 +19,10 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)  # loaded here: between fork an
 
 
 def tied_to_me() -> Callable[[], None]:
-    """What a child of this process calls first, so that it is killed when this process ends, however that happens."""
+    """What a child of this process calls first, so that it is killed when this process ends, however that happens.
+
+    To the kernel the parent is the thread that forked, so start such children from the main one.
+    """
     parent = os.getpid()
     return lambda: tie_to(parent)
 
