@@ -233,7 +233,7 @@ NEXT_RELEASE: Final = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "next-release"
+revision = "next_release"
 down_revision = "{before}"
 
 
@@ -255,7 +255,7 @@ def test_an_upgrade_migrates_and_keeps_what_was_there(production: Production, gr
     production.compose("up", "-d")
     production.await_health()
 
-    assert production.rows("SELECT version_num FROM alembic_version") == ["next-release"]
+    assert production.rows("SELECT version_num FROM alembic_version") == ["next_release"]
     assert production.rows("SELECT count(*) FROM of_the_next_release") == ["0"]
     assert production.rows("SELECT * FROM findings ORDER BY grading_id, position") == findings
     assert production.hand_in("perfect")["total"] == graded["total"]
