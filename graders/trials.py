@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 from graders import forms, grading
 from graders.challenge import Challenge, read_challenge
 from graders.contract import Finding, GraderFailed, GradersError
-from sandbox import Answer, Execution, Limits, Probe, Room, Sandbox
+from sandbox import Answer, Execution, Limits, Probe, Room, Sandbox, SandboxUnavailable
 from sandbox.container import Owner
 from sandbox.docker import DockerSandbox, Engine
 from sandbox.images import pinned
@@ -193,6 +193,13 @@ class Lane:
     rooms: Sandbox
 
     def grade(self, trial: Trial) -> Landing:
+        """A sandbox that failed is asked once more, as the queue would have a worker do."""
+        try:
+            return self._grade(trial)
+        except SandboxUnavailable:
+            return self._grade(trial)
+
+    def _grade(self, trial: Trial) -> Landing:
         watcher = SearchedSandbox(self.rooms, self.secrets)
         form, _ = forms.build(self.challenge, forms.author_form(self.challenge, trial.seed))
         try:
