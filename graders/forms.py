@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from graders.authors import calling
 from graders.challenge import Challenge, load_generator, room_limits, starter_files, unfit
+from graders.challenge.calling import calling
+from graders.challenge.mistakes import PLACEHOLDER
 from graders.contract import Bundle, Form, GraderFailed
-from graders.mistakes import PLACEHOLDER
 from graders.trees import digest_of
 from graders.watch import Allowance, Record
 

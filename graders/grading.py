@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from graders.authors import calling
 from graders.challenge import Challenge, load_grader, room_limits, unfit
+from graders.challenge.calling import calling
 from graders.contract import Evidence, Exchange, Finding, Form, GraderFailed, GradersError, Submission, first_fault
 from graders.rubric import Judge
 from graders.watch import Allowance, Record, WatchedSandbox, storable
@@ -38,7 +38,7 @@ def grade(
 
         files ─► unfit? ─► SubmissionUnfit, before anything runs
               ─► watched sandbox: time, limits, faults and evidence are ours to keep
-              ─► load_grader(challenge)(submission, sandbox)        the author's code, in graders.authors.calling
+              ─► load_grader(challenge)(submission, sandbox)        the author's code, in graders.challenge.calling
               ─► checked: findings, each once, all that are due     made anew; one too many, and no more are asked for
               ─► a fault that it swallowed? ─► raised again         no score comes of a sandbox that failed
               ─► findings in the order of the rubric

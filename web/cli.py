@@ -21,7 +21,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsError
 
-import graders.cli
+import graders.author.cli
 import sandbox.cli
 from benchmarks.cli import bench
 from graders.contract import ChallengeInvalid, GraderFailed, GradersError
@@ -74,7 +74,7 @@ def assay() -> None:
 
 for command in (
     *(sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images),
-    *graders.cli.COMMANDS,
+    *graders.author.cli.COMMANDS,
     *operator.COMMANDS,
     bench,
 ):

@@ -10,8 +10,8 @@ from typing import Any, Final
 import click
 from sqlalchemy import func, select
 
+from graders.author.cli import find_challenge, read_submission
 from graders.challenge import Challenge
-from graders.cli import find_challenge, read_submission
 from graders.contract import ChallengeInvalid, Evidence, Finding
 from graders.scoring import Score, score
 from graders.settings import GradersSettings

@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 
 from graders.challenge import read_challenge
+from graders.challenge.loading import load
 from graders.contract import Bundle, Form
 from graders.forms import author_form, build
-from graders.loading import load
 from web.settings import PROJECT
 
 FOLDER: Final = PROJECT / "challenges" / "warm-up"

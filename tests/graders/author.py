@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from graders.scaffold import write_challenge
+from graders.author.scaffold import write_challenge
 from web.settings import PROJECT
 
 

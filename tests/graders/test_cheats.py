@@ -7,7 +7,7 @@ from typing import Any, Final
 import nbformat
 import pytest
 
-from graders.cheats import CHEATS, Cheat, Material, plant
+from graders.author.cheats import CHEATS, Cheat, Material, plant
 
 DELIVERABLES: Final = ("sums.py", "report.ipynb", "notes.md")
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from graders.author.proof import among, on_paper, try_forms
 from graders.challenge import read_challenge, read_solutions
-from graders.proof import among, on_paper, try_forms
 from tests.graders.author import assay, change, document, new_challenge
 
 GENERATOR = """\

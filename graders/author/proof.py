@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from graders import cheats, forms, notebooks, scoring
+from graders import forms, notebooks, scoring
+from graders.author import cheats
+from graders.author.trials import Landing, Secrets, Trial, land, rooms_for
 from graders.challenge import Challenge, Solution, read_solutions, room_limits
 from graders.contract import Finding, Submission
 from graders.rubric import Judge
 from graders.trees import digest_of
-from graders.trials import Landing, Secrets, Trial, land, rooms_for
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 

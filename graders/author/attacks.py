@@ -1,7 +1,7 @@
 """What planted cheats do, in their own words: programs for the room, kept as texts so that none of them runs here.
 
-Each defines answer(arguments, known), which graders.cheats gives the names that a challenge asks for. `known` is what
-a notebook's variable holds when it was computed on the candidate's own rows.
+Each defines answer(arguments, known), which graders.author.cheats gives the names that a challenge asks for. `known` is
+what a notebook's variable holds when it was computed on the candidate's own rows.
 """
 
 from typing import Final

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, cast
 
-from graders import mistakes
+from graders.challenge import mistakes
+from graders.challenge.loading import load
+from graders.challenge.reading import read_table, read_text
 from graders.contract import ChallengeInvalid, Generator, Grader
-from graders.loading import load
-from graders.reading import read_table, read_text
 from graders.rubric import Expectation, Manifest, Questions, Rubric
 from graders.trees import digest_of_hashes
 from sandbox import Limits, SandboxMisused
@@ -136,7 +136,7 @@ def read_solutions(challenge: Challenge) -> tuple[Solution, ...]:
 
 
 def load_grader(challenge: Challenge) -> Grader:
-    """Import grader.py. Whatever its code raises is raised here: graders.authors puts it into a sentence."""
+    """Import grader.py. Whatever its code raises is raised here: graders.challenge.calling puts it into a sentence."""
     return cast(Grader, _function(load(challenge.folder, challenge.slug, "grader"), "grade"))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from graders import attacks
+from graders.author import attacks
 
 __all__ = ["CHEATS", "Cheat", "Material", "plant", "variables"]
 

@@ -14,14 +14,14 @@ from typing import Any, Final
 import click
 
 from graders import forms, grading, scoring
+from graders.author.proof import Proof, Row, prove
+from graders.author.scaffold import write_challenge
+from graders.author.trials import Landing, rooms_for
 from graders.challenge import Challenge, read_challenge
 from graders.contract import ChallengeInvalid, Evidence, Failure, Fault, Form, GraderFailed
 from graders.grading import Graded, SubmissionUnfit
-from graders.proof import Proof, Row, prove
 from graders.rubric import SubmissionLimits
-from graders.scaffold import write_challenge
 from graders.settings import GradersSettings
-from graders.trials import Landing, rooms_for
 from sandbox import SandboxMisused, SandboxUnavailable
 from sandbox.checks import check_name
 from sandbox.docker import Engine

@@ -1,0 +1,5 @@
+"""What a challenge's author does from a terminal: begin one, prove it, look at a form, grade a folder.
+
+cli ─► proof ─► trials ─► graders.grading      each solution and each planted cheat, as a worker would grade it
+         └────► cheats ─► attacks
+"""
