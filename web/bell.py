@@ -22,7 +22,7 @@ class Sign(StrEnum):
     QUEUED = "queued"  # waits for a free worker
     ALIVE = "alive"  # its worker gave a sign of life within the lease
     REPORTED = "reported"  # its report waits to be recorded
-    DIED = "died"  # its worker says that the grading process ended without a report
+    DIED = "died"  # it was begun and ended without a report, or nobody has been at it for a whole lease
     LOST = "lost"  # the queue knows nothing of it
 
 
