@@ -124,26 +124,30 @@ class Rig:
 
     # ---------------------------------------------------------------------------------------------------- processes
 
-    def start(self, *names: str, wait: bool = True, prefix: Sequence[str] = ()) -> None:
-        """Start processes by their names, and wait until each says that it is ready."""
+    def start(self, *names: str, wait: bool = True, command: Sequence[str] = ()) -> None:
+        """Start processes by their names, and wait until each says that it is ready.
+
+        `command`: what Python is told to run instead of the worker of this name.
+        """
         for name in names:
-            self.running[name] = self._start_queue() if name == QUEUE else self._start(name, prefix)
+            worker = ["-m", "web.cli", "worker", name.partition("-")[0]]
+            self.running[name] = self._start_queue() if name == QUEUE else self._start(name, command or worker)
         for name in names if wait else ():
             until(partial(self._is_ready, name), f"{name}: being ready", START_SECONDS)
 
     def _start_queue(self) -> subprocess.Popen[bytes]:
         return valkey.start(self.state / queue.EMBEDDED)
 
-    def _start(self, name: str, prefix: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.logs / f"{name}.out").open("wb") as said, (self.logs / f"{name}.log").open("ab") as complained:
             return subprocess.Popen(
-                self._command("worker", name.partition("-")[0], prefix=prefix),
+                self._command(*command),
                 cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=said, stderr=complained, start_new_session=True,
             )  # fmt: skip
 
-    def _command(self, *words: str, prefix: Sequence[str] = ()) -> list[str]:
+    def _command(self, *words: str) -> list[str]:
         settings = [f"{name}={value}" for name, value in self.settings.items()]
-        return [*self.prefix, *prefix, "env", *settings, sys.executable, "-P", "-m", "web.cli", *words]
+        return [*self.prefix, "env", *settings, sys.executable, *words]
 
     def _is_ready(self, name: str) -> bool:
         if self.running[name].poll() is not None:
@@ -153,7 +157,12 @@ class Rig:
     def call(self, *words: str) -> str:
         """Run a command to its end and give what it printed."""
         done = subprocess.run(
-            self._command(*words), cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            self._command("-m", "web.cli", *words),
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RigBroken(f"assay {' '.join(words)}: exit code {done.returncode}: {done.stderr}")

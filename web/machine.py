@@ -59,6 +59,7 @@ class Program(Enum):
     LIBATOMIC = "libatomic", "Playwright, which drives Chromium, does not start without it"
     POSTGRES = "PostgreSQL", "the tests run its server programs in a folder of their own"
     COMPOSE = "Docker Compose", "the tests bring up the production set with it, and take it down"
+    FAKETIME = "libfaketime", "the tests set the clock of a whole installation with it, and of nothing else"
 
 
 FOR_UP: Final = frozenset({Program.ENGINE, Program.DEBOOTSTRAP})
@@ -73,6 +74,7 @@ PACKAGES: Final = {
     Program.LIBATOMIC: ("libatomic1",),
     Program.POSTGRES: ("postgresql",),
     Program.COMPOSE: ("docker-compose",),
+    Program.FAKETIME: ("libfaketime",),
 }
 ON_UBUNTU: Final = {Program.COMPOSE: ("docker-compose-v2",)}  # its docker-compose is the one of old, in Python
 
@@ -185,6 +187,12 @@ def find_compose() -> tuple[str, ...] | None:
     return None
 
 
+def find_faketime() -> Path | None:
+    """The library that tells a program another time."""
+    folders = (path for place in ("lib64", "lib", "lib/*") for path in Path("/usr").glob(f"{place}/faketime"))
+    return next((library for folder in folders for library in folder.glob("libfaketime.so.1")), None)
+
+
 def _is_here(program: Program) -> bool:
     match program:
         case Program.ENGINE:
@@ -201,6 +209,8 @@ def _is_here(program: Program) -> bool:
             return find_postgres() is not None
         case Program.COMPOSE:
             return find_compose() is not None
+        case Program.FAKETIME:
+            return find_faketime() is not None
 
 
 def _which(name: str) -> str | None:

@@ -1,7 +1,6 @@
 """What only root may do: a file system of one's own, an engine of one's own."""
 
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -64,20 +63,13 @@ class SecondEngine:
         asked = subprocess.run(["docker", "--host", self.host, "version"], capture_output=True, check=False)
         return asked.returncode == 0
 
-    def freeze(self) -> None:
-        """It still takes connections, and answers nobody."""
-        self._signal(signal.SIGSTOP)
-
     def kill(self) -> None:
         """The daemon and all that belongs to it, containers' keepers too; programs in rooms are not told."""
-        self._signal(signal.SIGKILL)
+        if processes := self._processes():
+            subprocess.run(as_root("kill", "-KILL", *map(str, processes)), check=False)
         if self._dockerd is not None:
             self._dockerd.wait()
         until(lambda: not self._processes(), "the second engine: its end", 30)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if processes := self._processes():
-            subprocess.run(as_root("kill", f"-{number.value}", *map(str, processes)), check=False)
 
     def _processes(self) -> list[int]:
         """Those that were told of our folder. Some have outlived their parents, so there is no tree to follow."""

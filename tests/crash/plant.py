@@ -71,6 +71,10 @@ class Plant(Rig):
     def is_graded(self, submission: str) -> bool:
         return self.grading(submission).state is GradingState.GRADED
 
+    def has_room(self, submission: str) -> bool:
+        """Whether the engine knows of a room for it, running or not."""
+        return bool(self._rooms({self.grading(submission).id}))
+
     def in_room(self, submission: str) -> bool:
         """Whether its program runs in a room at this moment."""
         return any(self._rooms({self.grading(submission).id}).values())

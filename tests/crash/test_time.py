@@ -11,6 +11,7 @@ import pytest
 from benchmarks.rig import until
 from tests.crash.plant import ALL, Plant, Work
 from web import queue, valkey
+from web.machine import find_faketime
 
 pytestmark = [pytest.mark.docker, pytest.mark.crash]
 
@@ -23,7 +24,8 @@ class Elsewhen(Plant):
     def __init__(self, state: Path) -> None:
         self.time = state.parent / "time"
         self.set_clock(0)
-        library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        library = find_faketime()
+        assert library is not None, "libfaketime is not here: `./assay test` installs it"
         self.disguise = [
             "env", f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={self.time}", "FAKETIME_NO_CACHE=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_DISABLE_SHM=1",
