@@ -272,11 +272,13 @@ class Relay:
         bell: Bell,
         settings: GradingSettings,
         monotonic: Callable[[], float] = time.monotonic,
+        token_for: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._database = database
         self._bell = bell
         self._settings = settings
         self._monotonic = monotonic
+        self._token_for = token_for  # what opens a tree to a grading host that shares no folder with us
         self._last: tuple[float, datetime] | None = None  # our time and the database's, at the last turn
         self._watching_since: float | None = None  # None: not watching
 
@@ -346,7 +348,7 @@ class Relay:
             for send in intents.send:
                 if (grading := held.get(send.row.id)) is not None:
                     _send(grading, at)
-                    requests.append((_request(session, grading, self._settings), send.at_front))
+                    requests.append((_request(session, grading, self._settings, self._token_for), send.at_front))
         away = self._tell(requests, unwanted)
         return Turn(under_way, len(requests), tuple(given_back), tuple(told), away)
 
@@ -379,7 +381,9 @@ def _send(grading: Grading, at: datetime) -> None:
     grading.not_before = None
 
 
-def _request(session: Session, grading: Grading, settings: GradingSettings) -> GradingRequest:
+def _request(
+    session: Session, grading: Grading, settings: GradingSettings, token_for: Callable[[str], str]
+) -> GradingRequest:
     found = session.execute(
         select(ChallengeVersion.slug, Form.reference, Submission.tree)
         .select_from(Submission)
@@ -395,5 +399,6 @@ def _request(session: Session, grading: Grading, settings: GradingSettings) -> G
         challenge_digest=grading.challenge_digest,
         form=found.reference,
         submission=found.tree,
+        token=token_for(found.tree),
         lease_seconds=settings.lease_seconds,
     )

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from graders.contract import Failure, Fault, GradingReport
@@ -24,7 +25,8 @@ from web.gradings import Outcome
 from web.horse import Worker
 from web.queue import Act, Doorbell, Kind, graded, reach, recorded
 from web.relay import Relay
-from web.settings import DatabaseSettings, GradingSettings, QueueSettings
+from web.settings import DatabaseSettings, GradingSettings, QueueSettings, TreeSettings
+from web.trees import secret_of, token_for
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,8 @@ def keep_time(ready: Callable[[], object]) -> None:
     """The clock. It holds database and queue."""
     where = DatabaseSettings()
     bell = Doorbell(reach(QueueSettings(), where.state))
-    keep_turning(Relay(connect(where), bell, GradingSettings()), bell, ready)
+    token = partial(token_for, secret=secret_of(TreeSettings()))
+    keep_turning(Relay(connect(where), bell, GradingSettings(), token_for=token), bell, ready)
 
 
 class Host:

@@ -641,3 +641,9 @@ def test_reports_name_what_was_asked(database: Database, relay: Relay, bell: Fak
         counts = gradings.effective(session, submission.id)
         assert counts is not None
         assert counts.id == made
+
+
+def test_a_request_carries_what_opens_its_files_and_no_others(database: Database, bell: FakeBell) -> None:
+    hand_in(database, 1)
+    Relay(database, bell, SETTINGS, token_for=lambda tree: f"opens {tree}").turn()
+    assert [request.token for request in bell.rung] == [f"opens {bell.rung[0].submission}"]
