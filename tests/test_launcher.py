@@ -255,6 +255,16 @@ def test_a_folder_that_holds_other_files_is_left_alone(fresh: Copy, tmp_path: Pa
     assert [path.name for path in home.rglob("*")] == ["lib", "letter"]
 
 
+def test_the_environment_of_another_checkout_is_left_alone(fresh: Copy, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = copied(tmp_path / "other")
+    other.start("up")
+    started = fresh.start("up", ASSAY_VENV=str(other.venv))
+    assert started.status == 3
+    assert f"belongs to {other.folder}" in started.err
+    assert other.start("up").err == ""
+
+
 def test_the_environment_may_live_elsewhere(fresh: Copy, tmp_path: Path) -> None:
     started = fresh.start("up", folder=tmp_path, ASSAY_VENV="else where")
     assert started.said["prefix"] == str(tmp_path / "else where")
