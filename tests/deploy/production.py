@@ -20,7 +20,7 @@ COPIED: Final = (
     *("benchmarks", "challenges", "deploy", "graders", "sandbox", "web"),
 )
 LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "*.pyc", "secrets")
-HEALTHY_SECONDS: Final = 120
+HEALTHY_SECONDS: Final = 240
 PROJECT_LABEL: Final = "com.docker.compose.project"
 SERVICE_LABEL: Final = "com.docker.compose.service"
 

@@ -192,7 +192,7 @@ def content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return file.read()
 
 
-def test_another_host_grades_with_the_queue_and_two_folders(
+def test_another_host_grades_what_queue_and_portal_give_it(
     production: Production, graded: dict[str, Any], make_set: MakeSet, engine: Engine, tmp_path: Path
 ) -> None:
     main = ("-f", "docker-compose.yml", "-f", "deploy/main-host.yml")
@@ -201,9 +201,11 @@ def test_another_host_grades_with_the_queue_and_two_folders(
     host = make_set()
     try:
         production.compose("stop", "grading")
-        production.variables["ASSAY_QUEUE_PUBLISHED"] = f"{bridge['Gateway']}:"  # a free port
-        production.compose(*main, "up", "-d", "redis")
+        for name in ("ASSAY_QUEUE_PUBLISHED", "ASSAY_PUBLISHED"):
+            production.variables[name] = f"{bridge['Gateway']}:"  # a free port, on an address that both hosts have
+        production.compose(*main, "up", "-d", "redis", "web")
         queue = production.compose(*main, "port", "redis", "6379").stdout.decode().strip()
+        portal = production.compose(*main, "port", "web", "8000").stdout.decode().strip()
 
         ours = production.folder / "deploy" / "secrets"
         theirs = shutil.copytree(ours, tmp_path / "secrets")
@@ -213,7 +215,7 @@ def test_another_host_grades_with_the_queue_and_two_folders(
         (theirs / "grading_queue_url").write_text(address)
         host.variables |= {
             "ASSAY_SECRETS": str(theirs),
-            "ASSAY_STORE_FOLDER": engine.api.inspect_volume(f"{production.name}_store")["Mountpoint"],
+            "ASSAY_PORTAL_URL": f"http://{portal}",
             "ASSAY_VERSIONS_FOLDER": engine.api.inspect_volume(f"{production.name}_versions")["Mountpoint"],
         }
         host.compose("run", "--rm", "images")
