@@ -237,6 +237,9 @@ class WatchedSandbox:
             raise
         except SandboxMisused as error:
             self.refuse(str(error), error)
+        except (OSError, MemoryError) as error:  # of this host, while it spoke with a room: no author can mend that
+            self.fault = SandboxUnavailable(f"sandbox: {type(error).__name__}: {error}")
+            raise self.fault from error
 
     def refuse(self, sentence: str, cause: SandboxMisused | None = None) -> NoReturn:
         self.fault = GraderFailed(sentence)

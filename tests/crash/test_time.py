@@ -16,6 +16,8 @@ from web.machine import find_faketime
 pytestmark = [pytest.mark.docker, pytest.mark.crash]
 
 HOUR: Final = 3600
+# What libfaketime makes of the system call behind time.sleep is refused by the kernel.
+SLEEP: Final = "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds)\n"
 
 
 class Elsewhen(Plant):
@@ -28,8 +30,9 @@ class Elsewhen(Plant):
         assert library is not None, "libfaketime is not here: `./assay test` installs it"
         self.disguise = [
             "env", f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={self.time}", "FAKETIME_NO_CACHE=1",
-            "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_DISABLE_SHM=1",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_DISABLE_SHM=1", f"PYTHONPATH={state.parent}",
         ]  # fmt: skip
+        (state.parent / "sitecustomize.py").write_text(SLEEP)
         super().__init__(state, prefix=self.disguise)
 
     def set_clock(self, seconds: int) -> None:

@@ -1,6 +1,7 @@
 """The watched sandbox: it keeps the sandbox's promise, its limits, its faults, and a record of what was said."""
 
 import base64
+import errno
 from collections.abc import Sequence
 
 import pytest
@@ -86,6 +87,16 @@ def test_a_fault_of_the_sandbox_is_kept_and_told_again() -> None:
     with pytest.raises(SandboxUnavailable) as second, sandbox.open():
         pass
     assert first.value is second.value is sandbox.fault
+
+
+def test_what_this_host_cannot_do_is_no_fault_of_the_author() -> None:
+    def too_many(_: Sequence[str]) -> Execution:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    sandbox = watched(FakeSandbox(too_many))
+    with pytest.raises(SandboxUnavailable, match="Too many open files"):
+        sandbox.run(["true"])
+    assert isinstance(sandbox.fault, SandboxUnavailable)
 
 
 def test_misuse_is_the_graders_failure_and_kept_too() -> None:
