@@ -1,14 +1,13 @@
 """SIGKILL for every process, in the middle of what it does."""
 
 import signal
-import time
 
 import pytest
 
 from benchmarks.rig import QUEUE, signal_one, until
 from tests.crash.plant import WORKERS, Plant, Work
 from tests.web.worker_process import gone
-from web.models import Grading, GradingState
+from web.models import GradingState
 from web.queue import Kind, Line
 
 pytestmark = [pytest.mark.docker, pytest.mark.crash]
@@ -42,20 +41,6 @@ def test_reports_wait_for_a_recording_worker(assay: Plant) -> None:
     assay.start("recording")
     assay.drain()
     assert {assay.grading(submission).fence for submission in accepted} == {1}
-
-
-def test_a_report_whose_recorder_is_killed_in_the_middle_is_recorded_by_another(assay: Plant) -> None:
-    submission = assay.accept_one(Work.SLOW)
-    until(lambda: assay.in_room(submission), "a room")
-    with assay.database.transaction() as session:
-        session.get(Grading, assay.grading(submission).id, with_for_update=True)  # nobody else can write it now
-        recorder = assay.horse("recording")
-        time.sleep(0.5)  # it is waiting for us
-        assay.kill("recording")
-        signal_one(recorder)
-    assay.start("recording")
-    assay.drain()
-    assert assay.grading(submission).fence == 1  # what was found out once is not found out again
 
 
 def test_what_is_accepted_without_a_clock_is_graded_when_there_is_one(assay: Plant) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from benchmarks.rig import signal_one, until
+from benchmarks.rig import signal_one
 from tests.crash.plant import Plant, Work
 from web import queue
 from web.models import GradingState
@@ -18,10 +18,13 @@ from web.models import GradingState
 pytestmark = [pytest.mark.docker, pytest.mark.crash]
 
 GRADINGS: Final = 200
-SECONDS: Final = 30.0  # in which they are handed in, and in which the killing goes on
+TRIES: Final = 4
+SECONDS: Final = 25.0  # in which they are handed in, and in which the killing goes on
 PAUSES: Final = 0.8, 2.0  # between two kills
 # What a process is called on its command line, and how often it is chosen.
-VICTIMS: Final = {"grading": 4, "grading horse": 4, "recording": 2, "recording horse": 2, "clock": 2, "valkey": 1}
+VICTIMS: Final = {
+    "grading": 4, "grading horse": 4, "recording": 2, "recording horse": 2, "clock": 2, "valkey": 1, "portal": 1,
+}  # fmt: skip
 FORGETFUL: Final = "valkey without its data"
 
 
@@ -57,8 +60,9 @@ class Storm:
         signal_one(victim)
 
     def rage(self) -> None:
-        works = [Work.RIGHT] * (GRADINGS - 42) + [Work.WRONG] * 40 + [Work.POISON] * 2
+        works = [Work.RIGHT] * (GRADINGS - 42) + [Work.WRONG] * 40
         self.chance.shuffle(works)
+        works += [Work.POISON] * 2  # the first to be handed in: they take the longest
         began = time.monotonic()
         next_strike = began + self.chance.uniform(*PAUSES)
         while (passed := time.monotonic() - began) < SECONDS or works:
@@ -86,13 +90,24 @@ def _command(process: int) -> list[str]:
 
 @contextmanager
 def everything_up(state: Path) -> Iterator[Plant]:
-    running = Plant(state, {"ASSAY_TRIES": "6", "ASSAY_GRADING_WORKERS": "2"})
+    running = Plant(state, {"ASSAY_TRIES": str(TRIES), "ASSAY_GRADING_WORKERS": "2"})
     try:
         running.prepare()
         running.start("up", command=["-m", "tests.crash.up_process"])
         yield running
     finally:
         running.close()
+
+
+def unlucky(running: Plant) -> set[str]:
+    """Honest work that was struck at each of its tries: given up, as it should be, and it must be rare."""
+    struck = set()
+    for submission, work in running.acknowledged.items():
+        grading = running.grading(submission)
+        if grading.state is GradingState.FAILED and work is not Work.POISON and grading.tries == TRIES:
+            struck.add(submission)
+    assert len(struck) <= 3, "too many to be bad luck"
+    return struck
 
 
 def test_nothing_is_lost_in_a_storm(tmp_path: Path) -> None:
@@ -105,8 +120,9 @@ def test_nothing_is_lost_in_a_storm(tmp_path: Path) -> None:
         assert len(storm.history) > 10
         running.drain()
         assert len(running.acknowledged) == GRADINGS
+        running.given_up |= unlucky(running)
         running.assert_nothing_is_lost()
         told = [running.grading(submission) for submission in running.acknowledged]
         graded = [grading for grading in told if grading.state is GradingState.GRADED]
         print(f"tries: {sum(grading.fence for grading in told)} for {len(graded)} graded of {len(told)}")  # noqa: T201
-        until(lambda: running.running["up"].poll() is None, "the supervisor: still there", 1)
+        assert running.running["up"].poll() is None
