@@ -216,6 +216,27 @@ def test_a_sweep_removes_what_is_past_its_deadline_and_older_tries_of_our_gradin
             engine.remove(container)
 
 
+def test_a_worker_whose_clock_is_wrong_removes_no_rooms_of_others(
+    engine: Engine,
+    image: str,
+    settings: SandboxSettings,
+    kind: str,
+    docker_sandbox: DockerSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = time.time
+    assert abs(engine.time() - real()) < 60
+    with docker_sandbox.open(lifetime=60) as room, monkeypatch.context() as hour_ahead:
+        hour_ahead.setattr(time, "time", lambda: real() + 3600)
+        wrong = DockerSandbox(engine, image, settings, Owner(kind))
+        assert wrong.sweep() == []
+        assert room.run(["true"]).ok
+        with wrong.open(lifetime=60):
+            deadlines = [int(labels[DEADLINE]) for _, labels in engine.containers([f"{KIND}={kind}"])]
+        assert len(deadlines) == 2
+        assert max(deadlines) < real() + 600
+
+
 WORKER = """
 import sys
 from sandbox import Limits
@@ -494,7 +515,7 @@ def test_running_a_program_never_pulls_an_image(fake: FakeEngine) -> None:
     fake.answers["create"] = (404, f"No such image: {MISSING}")
     with Engine(fake.settings) as engine, pytest.raises(SandboxUnavailable):
         DockerSandbox(engine, MISSING, fake.settings).run(["true"])
-    assert fake.asked == ["GET /version", "POST /containers/create"]
+    assert fake.asked == ["GET /version", "GET /_ping", "POST /containers/create"]
 
 
 def test_a_host_without_a_free_set_of_user_ids_says_so(fake: FakeEngine) -> None:
