@@ -1,8 +1,12 @@
-"""What holds for every test: nothing is skipped in silence, and nothing talks to the outside unasked."""
+"""What holds for every test: nothing is skipped in silence, nothing talks to the outside unasked, and what has to be
+alone on the machine is."""
 
+import fcntl
 import ipaddress
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -43,12 +47,32 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    if not MAY_GO_OUT & {mark.name for mark in item.iter_markers()}:
+    marks = {mark.name for mark in item.iter_markers()}
+    if not MAY_GO_OUT & marks:
         _kept_inside.append(item.nodeid)
     try:
-        return (yield)
+        with _turn(item.config, alone="alone" in marks):
+            return (yield)
     finally:
         _kept_inside.clear()
+
+
+@contextmanager
+def _turn(config: pytest.Config, *, alone: bool) -> Iterator[None]:
+    """When pytest has several processes, a test that is marked `alone` waits for the others, and they for it.
+
+    It stands in the door meanwhile: those who come after it would otherwise keep the room busy for ever. Any two files
+    that are there serve as door and room.
+    """
+    if not hasattr(config, "workerinput"):
+        yield
+        return
+    with Path(__file__).open("rb") as door, (Path(__file__).parent / "__init__.py").open("rb") as room:
+        fcntl.flock(door, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if not alone:
+            fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 def _reason(longrepr: object) -> str:

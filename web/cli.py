@@ -56,6 +56,7 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
 
 WORKERS: Final = {"grading": grade, "recording": record_reports, "clock": keep_time}
 
+MOST_TEST_PROCESSES: Final = 6
 NO_INSTALL_HELP: Final = "Install and start nothing on this machine: print the commands that would, and stop."
 
 
@@ -136,14 +137,14 @@ def test(no_install: bool, pytest_arguments: tuple[str, ...]) -> int:
     """Run the tests, with everything that they need.
 
     \b
-    ./assay test                                 all of them; none may be skipped
+    ./assay test                                 all of them, side by side; none may be skipped
     ./assay test tests/web -x                    pytest's arguments; paths are seen from the project's folder
     ./assay test -m "not docker and not browser"
     ./assay test -- --help                       pytest's own help
     """
     make_ready(SandboxSettings(), for_tests=True, may_install=not no_install)
     sys.stdout.flush()
-    return verdict_of_pytest(run_pytest(pytest_arguments))
+    return verdict_of_pytest(run_pytest(pytest_arguments or side_by_side()))
 
 
 @assay.command()
@@ -190,6 +191,12 @@ def examine(rooms: SandboxSettings) -> None:
     notes = sum(bool(check.advice) for check in report.checks)
     told = f", {notes} with advice: see `assay doctor`" if notes else ""
     click.echo(f"assay: the sandbox keeps its promise: {len(report.checks)} checks{told}", err=True)
+
+
+def side_by_side() -> list[str]:
+    """All tests, file by file in some processes: most of them wait for something. The longest come first by name."""
+    processes = min(MOST_TEST_PROCESSES, 1 + (os.cpu_count() or 1))
+    return ["--numprocesses", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def run_pytest(arguments: Sequence[str]) -> int:

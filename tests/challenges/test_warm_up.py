@@ -129,6 +129,7 @@ def test_it_is_proved() -> None:
         [sys.executable, "-P", "-m", "web.cli", "check", "challenges/warm-up", "--json"],
         cwd=PROJECT, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert done.stdout, done.stderr
     proof = json.loads(done.stdout)
     assert (done.returncode, proof["problems"], proof["ok"]) == (0, [], True)
     landed = {row["name"]: row["total"] for row in proof["solutions"] if row["form"] == "1"}

@@ -125,6 +125,7 @@ def test_a_link_in_the_folder_is_refused_and_not_followed(folder: Path) -> None:
     assert "innocent" in done.stderr
 
 
+@pytest.mark.alone  # other tests run commands in rooms, too
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_command_takes_its_room_down(folder: Path, engine: Engine, number: signal.Signals) -> None:
     before = engine.containers([f"{KIND}=exec"])

@@ -13,7 +13,7 @@ from sandbox.doctor import EXAMINATIONS, Check, examine, examine_one
 from sandbox.images import pinned
 from sandbox.settings import SandboxSettings
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.alone]
 
 Weaken = Callable[[dict[str, Any]], object]
 

@@ -129,10 +129,9 @@ def test_a_host_that_breaks_its_promise_takes_no_work_until_it_is_mended(
     assert (here.is_fit(), here.is_fit()) == (False, False)
     trusted.trouble = ""
     assert here.is_fit()
-    assert [record.message for record in caplog.records] == [
-        "takes no work until this is mended: network: reached",
-        "takes work again",
-    ]
+    # It also sweeps, and there may be something to remove.
+    told = [record.message for record in caplog.records if not record.message.startswith("removed a room")]
+    assert told == ["takes no work until this is mended: network: reached", "takes work again"]
     trusted.trouble = "network: reached"
     with pytest.raises(SandboxUnavailable, match="network: reached"):
         here.begin()
