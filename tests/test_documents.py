@@ -4,16 +4,45 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from graders import Submission
+from graders.forms import form_for
+from sandbox.docker import DockerSandbox, Engine
+from sandbox.images import pinned
+from sandbox.settings import SandboxSettings
+
 PROJECT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")])
+EXAMPLES = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+MEDIANS = {
+    "right": (b"def median(numbers): return sorted(numbers)[len(numbers) // 2]", 1.0),
+    "wrong": (b"def median(numbers): return numbers[0]", 0.5),
+}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("which", MEDIANS)
+def test_the_readmes_grader_grades(which: str) -> None:
+    (example,) = [example for example in EXAMPLES if "def grade(" in example]
+    named: dict[str, Any] = {}
+    exec(example, named)
+    program, most = MEDIANS[which]
+    form = form_for("readme", "1.0.0", "one", b"secret")
+    settings = SandboxSettings()
+    with Engine(settings) as engine:
+        rooms = DockerSandbox(engine, pinned(settings, "python"), settings)
+        (finding,) = named["grade"](Submission({"median.py": program}, form), rooms)
+    assert finding.criterion == "ordinary"
+    assert (finding.credit == 1.0) is (which == "right")
+    assert finding.credit <= most
 
 
 @pytest.mark.docker
 def test_the_readmes_example_runs_and_prints_what_it_says() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    (example,) = [example for example in EXAMPLES if "Engine(settings)" in example]
     done = subprocess.run([sys.executable, "-P", "-c", example], capture_output=True, text=True, check=False)
     assert (done.stderr, done.stdout) == ("", "exited b'42\\n'\nb\"b'hello'\"\n")
 
