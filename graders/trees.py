@@ -26,6 +26,7 @@ __all__ = ["FolderStore", "HttpStore", "Store", "TreeMissing", "digest_of", "dig
 DIGEST: Final = re.compile("[0-9a-f]{64}")
 MOST_BYTES: Final = 128 << 20  # of one tree as a tar; the largest submission that a challenge can allow is half of it
 PATIENCE: Final = 30.0  # seconds without a byte from the portal
+LIST: Final = ".tree"
 MARK: Final = b"assay tree 1\n"  # no file is ever taken for a tree, because a tree's hash is made with this before it
 
 
@@ -63,7 +64,11 @@ def _sealed(manifest: bytes) -> str:
 
 
 class FolderStore:
-    """A folder of this machine, or one that several machines share."""
+    """A folder of this machine, or one that several machines share.
+
+    Lists of files lie apart from files: a candidate can hand in any bytes, also those whose hash is the digest of a
+    tree that somebody else will hand in, and where that file lay there would be no place for the tree.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -76,12 +81,12 @@ class FolderStore:
         self._settle(hashes.values())
         manifest = _manifest(hashes)
         digest = _sealed(manifest)
-        self._write(digest, manifest)  # last: a tree that can be read has all of its files
+        self._write(digest, manifest, LIST)  # last: a tree that can be read has all of its files
         self._settle([digest])
         return digest
 
     def get(self, digest: str) -> dict[str, bytes]:
-        manifest = self._read(digest)
+        manifest = self._read(digest, LIST)
         if _sealed(manifest) != digest:
             raise TreeMissing(f"tree {digest[:12]}: its list of files is damaged: restore the store from a backup")
         files = {}
@@ -92,19 +97,19 @@ class FolderStore:
             files[name] = content
         return files
 
-    def _place(self, digest: str) -> Path:
+    def _place(self, digest: str, kind: str = "") -> Path:
         if not DIGEST.fullmatch(digest):  # it names a file
             raise TreeMissing(f"tree {digest[:12]!r}: is no digest")
-        return self.folder / digest[:2] / digest[2:]
+        return self.folder / digest[:2] / (digest[2:] + kind)
 
-    def _read(self, digest: str) -> bytes:
+    def _read(self, digest: str, kind: str = "") -> bytes:
         try:
-            return self._place(digest).read_bytes()
+            return self._place(digest, kind).read_bytes()
         except OSError as error:
             raise TreeMissing(f"tree {digest[:12]}: {self.folder}: {error.strerror}") from None
 
-    def _write(self, digest: str, content: bytes) -> None:
-        place = self._place(digest)
+    def _write(self, digest: str, content: bytes, kind: str = "") -> None:
+        place = self._place(digest, kind)
         if place.exists():
             return
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,7 @@ def test_no_signed_address_leaves_the_store(client: FlaskClient, store: FolderSt
 
 def test_a_damaged_tree_is_not_served(client: FlaskClient, store: FolderStore) -> None:
     digest = store.put(FILES)
-    (store.folder / digest[:2] / digest[2:]).write_bytes(b"{}")
+    next(store.folder.glob(f"{digest[:2]}/{digest[2:]}*")).write_bytes(b"{}")
     assert client.get(f"/trees/{digest}", headers=bearer(token_for(digest, SECRET))).status_code == 404
 
 
