@@ -31,7 +31,7 @@ class Work(Enum):
 
     RIGHT = "print(42)", 1.0
     WRONG = "print(41)", 0.0
-    SLOW = "import time; time.sleep(4); print(42)", 1.0
+    SLOW = "import time; time.sleep(5); print(42)", 1.0
     CHATTY = "import sys, time\nfor _ in range(400): print('.' * 99, file=sys.stderr); time.sleep(0.01)\nprint(42)", 1.0
     POISON = "print(42)", None
 

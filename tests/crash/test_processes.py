@@ -30,6 +30,7 @@ def test_whichever_half_of_a_worker_is_killed_its_grading_is_done_again(assay: P
         grading = assay.grading(submission)
         assert (grading.state, grading.fence, grading.tries) == (GradingState.GRADED, 2, 1)
         assert grading.late_reports == 0
+        assert not assay.has_room(submission)  # the second try has removed what the first one left
     assay.stop("grading-3")
 
 
