@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from graders import strict
 from graders.contract import Submission
-from graders.patience import Patience
+from graders.patience import Patience, longest
 from graders.probes import program, run_program, serve_program
 from sandbox import Ending, Execution, Limits, Probe, Room, Sandbox
 
@@ -86,13 +86,13 @@ def call(
     """Call `function` once for each of `arguments`, in one room.
 
     `function` is "module:name" or "folder/file.py:name". `seconds_each` are CPU seconds for one call, with start and
-    imports; a third of the manifest's limits.seconds when not given. Once all calls together took `seconds_all`, the
-    others are not asked. `keep`: one process takes all calls, one after another, and only wall time is counted: for
-    functions that are slow to import.
+    imports; a third of the manifest's limits.seconds when not given. Once all calls together used `seconds_all`, or
+    three times as much by the clock, the others are not asked. `keep`: one process takes all calls, one after another,
+    and only wall time is counted: for functions that are slow to import.
     """
     _check(function, arguments)
     patience = Patience.within(submission.limits, seconds_each, seconds_all)
-    lifetime = seconds_all + patience.wall_seconds + 60
+    lifetime = longest(seconds_all) + patience.wall_seconds + 60
     with sandbox.open(files=submission.files, limits=submission.limits, lifetime=lifetime) as room:
         return call_in(
             room,
@@ -146,6 +146,7 @@ class _Fresh:
         order = _line({"id": nonce, "function": self.function, "arguments": arguments})
         command, stdin = run_program(order, "values", "functions", "call")
         execution = self.room.run(command, stdin=stdin, seconds=self.patience.wall_seconds)
+        self.patience.charge(execution)
         if complaint := self.patience.complaint(execution) or _died(execution):
             return Outcome(Kind.SILENT, reason=complaint, cpu_seconds=execution.cpu_seconds)
         return _read(execution.stdout, nonce, execution.cpu_seconds)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from graders import strict
 from graders.contract import Submission
-from graders.patience import Patience
+from graders.patience import Patience, longest
 from sandbox import Execution, Limits, Room, Sandbox
 
 __all__ = ["Case", "Compare", "Played", "Run", "credit", "exact", "json", "lines", "run", "run_in", "tokens"]
@@ -73,10 +73,10 @@ def run(
     """Run `command`, and the arguments of each case, in one room that holds the submission.
 
     `seconds_each` are CPU seconds for one case; a third of the manifest's limits.seconds when not given. Once all
-    cases together took `seconds_all`, the others are not started.
+    cases together used `seconds_all`, or three times as much by the clock, the others are not started.
     """
     patience = Patience.within(submission.limits, seconds_each, seconds_all)
-    lifetime = seconds_all + patience.wall_seconds + 60
+    lifetime = longest(seconds_all) + patience.wall_seconds + 60
     with sandbox.open(files=submission.files, limits=submission.limits, lifetime=lifetime) as room:
         return run_in(room, command, cases, submission.limits, seconds_each=seconds_each, seconds_all=seconds_all)
 
@@ -102,6 +102,7 @@ def _played(room: Room, command: Sequence[str], case: Case, patience: Patience) 
         return Run(case, None, UNASKED)
     stdin = case.stdin.encode() if isinstance(case.stdin, str) else case.stdin
     execution = room.run([*command, *case.arguments], stdin=stdin, seconds=patience.wall_seconds)
+    patience.charge(execution)
     complaint = patience.complaint(execution)
     if not complaint and execution.exit_code != case.exit_code:
         last_words = strict.printable(execution.stderr.strip().rpartition(b"\n")[2])

@@ -223,7 +223,9 @@ def execute_in(
         "shell": program("shell"),
         "teller": program("values"),
     }
-    command, stdin = run_program(json.dumps(order, allow_nan=False).encode(), "notebook")
+    # Not longer than the notebook itself, which fits: a text of which everything is escaped would be three times that.
+    line = json.dumps(order, allow_nan=False, ensure_ascii=False)
+    command, stdin = run_program(line.encode(), "notebook")
     execution = room.run(command, stdin=stdin, seconds=limits.seconds)
     return _Report(nonce, values, execution).executed(limits)
 

@@ -15,11 +15,17 @@ WALL_A_CPU_SECOND: Final = 3.0
 SHORTEST: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+def longest(seconds_all: float) -> float:
+    """By the clock, for programs that may use so many CPU seconds together."""
+    return seconds_all * WALL_A_CPU_SECOND
+
+
+@dataclass(slots=True)
 class Patience:
     cpu_seconds: float  # for each program
     wall_seconds: float
-    ends: float  # by the monotonic clock: after this no other program is started
+    cpu_left: float  # of all programs together: when it is used up no other is started
+    ends: float  # the same by the monotonic clock
 
     @classmethod
     def within(cls, limits: Limits, seconds_each: float | None, seconds_all: float) -> Self:
@@ -33,11 +39,16 @@ class Patience:
             )
         if not seconds_all > 0:
             raise ValueError(f"seconds_all: {seconds_all:g}: must be above 0")
-        return cls(each, min(each * WALL_A_CPU_SECOND, limits.seconds), time.monotonic() + seconds_all)
+        ends = time.monotonic() + longest(seconds_all)
+        return cls(each, min(each * WALL_A_CPU_SECOND, limits.seconds), seconds_all, ends)
 
     @property
     def over(self) -> bool:
-        return time.monotonic() >= self.ends
+        return self.cpu_left <= 0 or time.monotonic() >= self.ends
+
+    def charge(self, execution: Execution) -> None:
+        """Where nothing counts a program's CPU seconds, the clock alone decides."""
+        self.cpu_left -= execution.cpu_seconds or 0
 
     def complaint(self, execution: Execution) -> str:
         """Why the program did not come to a good end in time; empty when it did."""

@@ -1,5 +1,6 @@
 """A function of the candidate's, called: honest ones here, hostile ones in tests/hostile/test_graders.py."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from graders import calls
 from graders.calls import Answers, Kind, Raises
 from graders.patience import Patience
 from sandbox import Limits, Sandbox
+from tests.graders.fake_sandbox import ended
 from tests.graders.made import ROOMY, submission
 
 pytestmark = pytest.mark.docker
@@ -193,6 +195,17 @@ def test_calls_after_the_time_for_all_are_not_asked(docker_sandbox: Sandbox) -> 
     assert answers[0].value == 3
     assert (len(answers), answers[49].kind) == (50, Kind.SILENT)
     assert "not asked" in answers[49].reason
+
+
+def test_a_loaded_host_takes_no_call_from_anybody() -> None:
+    """What a call used counts against the time for all, not how long it waited for a processor."""
+    patience = Patience.within(ROOMY, 1, 1000)
+    assert patience.ends > time.monotonic() + 2000
+    patience.charge(ended(seconds=3000, cpu_seconds=999.0))
+    patience.charge(ended(seconds=3000))
+    assert not patience.over
+    patience.charge(ended(cpu_seconds=1.0))
+    assert patience.over
 
 
 @pytest.mark.parametrize(

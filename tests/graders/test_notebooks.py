@@ -195,6 +195,17 @@ def test_a_wrong_value_is_shown_beside_what_was_expected(docker_sandbox: Sandbox
     assert (found.fraction, found.evidence[0].text) == (0, 'x: "3"; expected 3')
 
 
+@pytest.mark.docker
+def test_a_notebook_that_fits_into_the_room_is_run_whatever_its_letters_are(docker_sandbox: Sandbox) -> None:
+    """Escaped, these are three times as long as in the file, and more than the room takes: nobody's but ours to mend."""
+    source = f"x = len('{'é' * 500_000}')"
+    content = json.dumps(json.loads(notebook(source)), ensure_ascii=False).encode()
+    limits = Limits(seconds=19.5, memory_mb=192, processes=24, disk_mb=2)
+    given = submission({"work.ipynb": content}, limits)
+    executed = notebooks.execute("work.ipynb", given, docker_sandbox, values=["x"])
+    assert executed.values == {"x": 500_000}, executed
+
+
 @pytest.mark.parametrize(
     ("files", "failure"),
     [
