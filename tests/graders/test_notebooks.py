@@ -197,7 +197,7 @@ def test_a_wrong_value_is_shown_beside_what_was_expected(docker_sandbox: Sandbox
 
 @pytest.mark.docker
 def test_a_notebook_that_fits_into_the_room_is_run_whatever_its_letters_are(docker_sandbox: Sandbox) -> None:
-    """Escaped, these are three times as long as in the file, and more than the room takes: nobody's but ours to mend."""
+    """Escaped, these are three times as long as in the file, and more than a room takes."""
     source = f"x = len('{'é' * 500_000}')"
     content = json.dumps(json.loads(notebook(source)), ensure_ascii=False).encode()
     limits = Limits(seconds=19.5, memory_mb=192, processes=24, disk_mb=2)
