@@ -25,6 +25,7 @@ from sandbox.settings import SandboxSettings
 from sandbox.trust import RECORD, Trust
 from web import gradings, queue, secrecy, valkey
 from web.database import Database, connect, migrate, now
+from web.lifeline import tied_to_me
 from web.models import (
     Attempt,
     AttemptKind,
@@ -143,6 +144,7 @@ class Rig:
             return subprocess.Popen(
                 self._command(*command),
                 cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=said, stderr=complained, start_new_session=True,
+                preexec_fn=tied_to_me(),  # whoever kills this process leaves none of its own running
             )  # fmt: skip
 
     def _command(self, *words: str) -> list[str]:
