@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsError
 import graders.author.cli
 import sandbox.cli
 from benchmarks.cli import bench
+from graders.author.cli import visible
 from graders.contract import ChallengeInvalid, GraderFailed, GradersError
 from graders.grading import SubmissionUnfit
 from graders.settings import GradersSettings
@@ -278,21 +279,26 @@ def status_of(arguments: Sequence[str] | None) -> int:
             click.echo(f"assay: settings: {known}: {fault['msg'].removeprefix('Value error, ')}", err=True)
         return MISUSED
     except (ChallengeInvalid, GraderFailed, SubmissionUnfit) as error:
-        click.echo(f"assay: {error}", err=True)
+        _complain(str(error))
         return BAD
     except (SandboxMisused, SettingsError, Refused) as error:
-        click.echo(f"assay: {error}", err=True)
+        _complain(str(error))
         return MISUSED
     except (SandboxUnavailable, MachineUnready, PortalUnavailable, PortalError, GradersError) as error:
-        click.echo(f"assay: {error}", err=True)
+        _complain(str(error))
         return OUR_FAULT
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         return WELL
     except OSError as error:
-        click.echo(f"assay: {error.filename or 'output'}: {error.strerror}", err=True)
+        _complain(f"{error.filename or 'output'}: {error.strerror}")
         return OUR_FAULT
     return status if isinstance(status, int) else WELL
+
+
+def _complain(sentence: str) -> None:
+    """It may quote a stranger, whom no terminal should obey."""
+    click.echo(f"assay: {visible(sentence)}", err=True)
 
 
 if __name__ == "__main__":

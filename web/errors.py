@@ -11,3 +11,8 @@ class SubmissionRejected(PortalError):
 
 class Refused(PortalError):
     """What a person asked for does not fit what is there: it was decided already, or it still runs."""
+
+
+def one_line(said: str) -> str:
+    """What may quote a stranger, as one line that moves no cursor."""
+    return "".join(sign if sign.isprintable() else " | " if sign == "\n" else " " for sign in said)

@@ -20,7 +20,7 @@ from graders.versions import Versions
 from web import challenges, gradings, regrades
 from web.database import Database, connect
 from web.database import migrate as migrate_database
-from web.errors import Refused
+from web.errors import Refused, one_line
 from web.models import ChallengeVersion, Grading, Origin, Regrade
 from web.models import Finding as FindingRow
 from web.rehearsals import Rehearsal, published
@@ -116,11 +116,11 @@ def rehearse(challenge: str, folder: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(_as_json(rehearsal, grading, findings, earned, time.monotonic() - started)))
     elif earned is None:
-        click.echo(f"{version.slug}: not graded, by the fault of the {grading.fault_of}: {grading.failure}")
+        click.echo(f"{version.slug}: not graded, by the fault of the {grading.fault_of}: {one_line(str(grading.failure))}")
     else:
         for finding in findings:
             credit = "open" if finding.credit is None else f"{finding.credit:.2f}"
-            click.echo(f"{credit:>6}  {finding.criterion}: {finding.reason}")
+            click.echo(f"{credit:>6}  {finding.criterion}: {one_line(finding.reason)}")
         click.echo(f"{version.slug}: {_points(earned)} of {earned.max:g} points")
     if grading.fault_of is None:
         return 0
@@ -138,7 +138,7 @@ def _wait(database: Database, grading_id: str) -> tuple[Grading, list[Finding]]:
                 return grading, [_finding(row) for row in session.scalars(rows)]
         begun = grading.alive_at is not None
         where = f"try {grading.fence} is graded" if begun else "waits for a worker"
-        where += f"; the last one failed: {grading.failure}" if grading.failure else ""
+        where += f"; the last one failed: {one_line(grading.failure)}" if grading.failure else ""
         shown = _show(where, shown)
         if not (begun or grading.tries or warned) and time.monotonic() - since > NOBODY_SECONDS:
             warned = True
@@ -214,9 +214,8 @@ def gradings_group(context: click.Context, failed: bool, as_json: bool) -> None:
         click.echo(f"needing a person: {len(told)}")
         return
     for one in told:
-        click.echo(
-            f"{one['grading']}  {one['challenge']}  {one['failed_at']}  the {one['fault_of']}'s: {one['message']}"
-        )
+        said = one_line(str(one["message"]))
+        click.echo(f"{one['grading']}  {one['challenge']}  {one['failed_at']}  the {one['fault_of']}'s: {said}")
 
 
 @gradings_group.command()
@@ -274,7 +273,7 @@ def list_regrades(as_json: bool) -> None:
         click.echo(json.dumps(told))
         return
     for one in told:
-        click.echo("  ".join(str(value) for value in one.values()))
+        click.echo("  ".join(one_line(str(value)) for value in one.values()))
 
 
 @regrade.command()

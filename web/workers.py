@@ -21,6 +21,7 @@ from sandbox.trust import Trust
 from web import __version__, gradings
 from web.clock import Trouble, keep_turning
 from web.database import Database, DatabaseUnavailable, connect
+from web.errors import one_line
 from web.gradings import Outcome
 from web.horse import Worker
 from web.queue import Act, Doorbell, Kind, graded, reach, recorded
@@ -134,8 +135,7 @@ class OneLine(logging.Formatter):
     """A traceback, or what a candidate had printed, must not look like lines of ours."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = super().format(record)
-        return "".join(sign if sign.isprintable() else " | " if sign == "\n" else " " for sign in told)
+        return one_line(super().format(record))
 
 
 def log_in_lines() -> None:

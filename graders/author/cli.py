@@ -335,9 +335,9 @@ def _grading_as_text(challenge: Challenge, graded: Graded) -> str:
         else:
             earned, why = f"{finding.credit * criterion.points:g}", finding.reason
         lines.append(f"{earned:>7} of {criterion.points:<4g} {click.style(criterion.title, bold=True)}")
-        lines.append(f"{'':16}{_visible(why)}")
+        lines.append(f"{'':16}{visible(why)}")
         lines += [
-            f"{'':16}- {_visible(_place(evidence) + evidence.text)}"
+            f"{'':16}- {visible(_place(evidence) + evidence.text)}"
             for evidence in (finding.evidence if finding else ())
         ]
     total = f"{score.low:g}" if score.low == score.high else f"{score.low:g} to {score.high:g}"
@@ -345,11 +345,11 @@ def _grading_as_text(challenge: Challenge, graded: Graded) -> str:
     if open_points:
         lines.append(f"Open: {', '.join(open_points)}")
     if graded.printed:
-        lines.append(f"The grader printed:\n{_visible(graded.printed)}")
+        lines.append(f"The grader printed:\n{visible(graded.printed)}")
     return "\n".join(lines)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """A terminal obeys escape codes, and evidence may quote a stranger's."""
     return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
 

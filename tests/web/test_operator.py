@@ -27,6 +27,10 @@ from web.relay import Relay
 from web.settings import DatabaseSettings
 
 
+WRONG = "grader.py: wrong\n\x1b[2J0 need a person"  # as an exception that quotes a candidate says it
+SHOWN = "grader.py: wrong |  [2J0 need a person"
+
+
 @dataclass
 class Operator:
     """Somebody at a terminal of an installation of its own."""
@@ -78,7 +82,7 @@ def record(database: Database, grading: str, *, fails: bool = False, credit: flo
     finding = Finding(criterion="right", credit=credit, reason="It was tried.")
     report = world.report(grading, fence, (finding,), digest)
     if fails:
-        report = world.failure(grading, fence, Fault.AUTHOR, "grader.py: wrong")
+        report = world.failure(grading, fence, Fault.AUTHOR, WRONG)
     with database.transaction() as session:
         gradings.record(session, report, world.SETTINGS)
 
@@ -175,7 +179,7 @@ def test_a_rehearsal_that_fails_says_whose_fault_it_is(operator: Operator, submi
     until(lambda: rows(operator.database))
     record(operator.database, newest(operator.database), fails=True)
     rehearsal.join(30)
-    assert answers[0][:2] == (1, "plain: not graded, by the fault of the author: grader.py: wrong\n")
+    assert answers[0][:2] == (1, f"plain: not graded, by the fault of the author: {SHOWN}\n")
 
 
 def rows(database: Database) -> int:
@@ -213,17 +217,23 @@ def test_what_failed_is_listed_until_somebody_sends_it_again(operator: Operator)
     record(operator.database, failed, fails=True)
     told = operator.told("gradings")
     assert [(one["grading"], one["fault_of"], one["message"]) for one in told["failed"]] == [
-        (failed, "author", "grader.py: wrong")
+        (failed, "author", WRONG)
     ]
     assert sum(told["under_way"].values()) == 1
     assert operator.types("gradings")[1] == "under way: 1 sent\nneeding a person: 1\n"
-    assert f"{failed}  plain" in operator.types("gradings", "--failed")[1]
+    [line] = operator.types("gradings", "--failed")[1].splitlines()
+    assert line.startswith(f"{failed}  plain")
+    assert line.endswith(f"the author's: {SHOWN}")
     status, again, _ = operator.types("gradings", "retry", failed)
     assert status == 0
     assert operator.told("gradings")["failed"] == []
     assert world.grading(operator.database, again.strip()).repeats_id == failed
     assert operator.types("gradings", "retry", failed)[0] == 2
     assert operator.types("gradings", "retry", waiting)[0] == 2
+
+
+def test_no_error_commands_a_terminal(operator: Operator) -> None:
+    assert operator.types("gradings", "retry", "\x1b[2J") == (2, "", "assay: grading \\x1b[2J: there is none\n")
 
 
 def test_a_regrade_is_shown_before_it_counts(operator: Operator) -> None:
