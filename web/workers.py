@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS: Final = 20  # that a worker says the same word to Redis again, before what it does is lost
 SWEEP_SECONDS: Final = 15.0
 UNFIT_SECONDS: Final = 5.0  # until an engine that was away is looked for again
+LEAST_FREE_MB: Final = 8  # of the state's disk, to begin a grading
 LONGEST_PAUSE: Final = 5.0  # between two tries to record a report while the database is away
 
 
@@ -85,6 +87,7 @@ class Host:
             return not self._trouble
         self._look_at = time.monotonic() + SWEEP_SECONDS
         try:
+            self._look_at_disk()
             self._sweep()
             self._trust.prove()
         except SandboxUnavailable as error:
@@ -97,6 +100,12 @@ class Host:
             log.info("takes work again")
         self._trouble = ""
         return True
+
+    def _look_at_disk(self) -> None:
+        """The doctor asks for more, and is believed for an hour, in which a disk can fill."""
+        free = shutil.disk_usage(self._rooms.state).free >> 20
+        if free < LEAST_FREE_MB:
+            raise SandboxUnavailable(f"disk of {self._rooms.state}: {free} MB are free: make room")
 
     def _sweep(self) -> None:
         with Engine(self._rooms) as engine:

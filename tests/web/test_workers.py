@@ -138,6 +138,19 @@ def test_a_host_that_breaks_its_promise_takes_no_work_until_it_is_mended(
 
 
 @pytest.mark.docker
+def test_a_host_whose_disk_is_full_takes_no_work_until_there_is_room(
+    host: tuple[Host, Trusted], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, _ = host
+    assert here.is_fit()
+    with monkeypatch.context() as full:
+        full.setattr(workers, "LEAST_FREE_MB", 1 << 40)
+        assert not here.is_fit()
+    assert "MB are free: make room" in caplog.text
+    assert here.is_fit()
+
+
+@pytest.mark.docker
 def test_what_a_crash_left_on_the_engine_is_removed(host: tuple[Host, Trusted]) -> None:
     settings = SandboxSettings()
     with Engine(settings) as engine:
