@@ -15,6 +15,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -196,6 +197,8 @@ class Worker(rq.Worker):
                     self.kill_horse()
         finally:
             os.close(horse)
+        with suppress(ProcessLookupError):  # not waited for yet, so its number is nobody else's
+            os.killpg(self._horse_pid, signal.SIGKILL)  # what a grader started and left running
         _, status, _ = self.wait_for_horse()
         self._horse_pid = 0
         code = os.waitstatus_to_exitcode(status or 0)

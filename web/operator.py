@@ -116,7 +116,8 @@ def rehearse(challenge: str, folder: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(_as_json(rehearsal, grading, findings, earned, time.monotonic() - started)))
     elif earned is None:
-        click.echo(f"{version.slug}: not graded, by the fault of the {grading.fault_of}: {one_line(str(grading.failure))}")
+        said = one_line(str(grading.failure))
+        click.echo(f"{version.slug}: not graded, by the fault of the {grading.fault_of}: {said}")
     else:
         for finding in findings:
             credit = "open" if finding.credit is None else f"{finding.credit:.2f}"

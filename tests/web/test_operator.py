@@ -26,7 +26,6 @@ from web.models import ChallengeVersion, Grading, Submission
 from web.relay import Relay
 from web.settings import DatabaseSettings
 
-
 WRONG = "grader.py: wrong\n\x1b[2J0 need a person"  # as an exception that quotes a candidate says it
 SHOWN = "grader.py: wrong |  [2J0 need a person"
 
@@ -216,9 +215,7 @@ def test_what_failed_is_listed_until_somebody_sends_it_again(operator: Operator)
     failed, waiting = hand_in(operator), hand_in(operator)
     record(operator.database, failed, fails=True)
     told = operator.told("gradings")
-    assert [(one["grading"], one["fault_of"], one["message"]) for one in told["failed"]] == [
-        (failed, "author", WRONG)
-    ]
+    assert [(one["grading"], one["fault_of"], one["message"]) for one in told["failed"]] == [(failed, "author", WRONG)]
     assert sum(told["under_way"].values()) == 1
     assert operator.types("gradings")[1] == "under way: 1 sent\nneeding a person: 1\n"
     [line] = operator.types("gradings", "--failed")[1].splitlines()

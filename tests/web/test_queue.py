@@ -217,6 +217,16 @@ def test_a_horse_that_is_killed_has_died(bell: Doorbell, start: Start) -> None:
     assert "g1-1: its process ended with signal 9" in worker.stop()[1]
 
 
+def test_what_a_grader_left_running_ends_with_its_horse(bell: Doorbell, start: Start) -> None:
+    """It would hold memory of the host, and a second process of ours could go on to report."""
+    worker = start()
+    recorder = start(Kind.RECORDING)
+    bell.ring(request(does="fork"))
+    recorded(recorder.folder)
+    left = worker.folder / "g1-1.left"
+    until(lambda: gone(int(left.read_text())))
+
+
 def test_a_horse_ends_with_its_worker(bell: Doorbell, start: Start) -> None:
     worker = start()
     bell.ring(request(does="linger", lease=1))

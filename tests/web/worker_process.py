@@ -87,6 +87,12 @@ def main(kind: str, server: str, folder: str, drain: str, patience: str) -> None
                 raise RuntimeError("the worker has a bug")
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "fork" if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                notes.with_suffix(".left").write_text(str(os.getpid()))
+                time.sleep(10 * PATIENCE)
+            case "fork":
+                until(notes.with_suffix(".left").exists)
             case "linger":
                 until((Path(folder) / "go-on").exists)
         notes.with_suffix(".done").touch()
