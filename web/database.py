@@ -175,15 +175,17 @@ def _told(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         away = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-        if not away and getattr(error.orig, "sqlstate", "") != NO_SUCH_TABLE:
+        if not away and getattr(error.orig, "sqlstate", "") not in OTHER_TABLES:
             raise
         cause = str(error.orig).partition("\n")[0].strip()
         raise DatabaseUnavailable(f"database: {url.render_as_string()}: {cause}{_advice(cause)}") from error
 
 
-NO_SUCH_TABLE: Final = "42P01"  # as PostgreSQL says it
+OTHER_TABLES: Final = ("42P01", "42703")  # no such table, no such column, as PostgreSQL says it
+OTHER_VERSION: Final = ": its tables are of another version of Assay: run `assay migrate` of the newer one"
 NEVER_PREPARED: Final = ": it was never prepared: run `assay up`, or `assay migrate`"
 ADVICE: Final = {
+    "column": OTHER_VERSION,
     "no such table": NEVER_PREPARED,
     "does not exist": NEVER_PREPARED,
     "database is locked": ": another process has been writing for too long",

@@ -40,7 +40,10 @@ def read_table(path: Path, name: str, shape: type[Shape], problems: list[str]) -
 
 def read_text(path: Path, name: str, problems: list[str]) -> str | None:
     try:
-        return path.read_bytes().decode()
+        content = path.read_bytes()
+        if b"\0" not in content:
+            return content.decode()
+        problems.append(f"{name}: byte {content.index(0)} is NUL, which no database keeps: take it out")
     except (FileNotFoundError, IsADirectoryError):
         problems.append(f"{name}: there is no such file: write one")
     except UnicodeDecodeError as error:

@@ -219,6 +219,12 @@ def test_a_file_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_brief_that_no_database_keeps_is_refused(tmp_path: Path) -> None:
+    assert only_problem(write_sums(tmp_path, {"brief.md": b"Add\0"})) == (
+        "brief.md: byte 3 is NUL, which no database keeps: take it out"
+    )
+
+
 def test_a_placeholder_that_nothing_fills_is_refused(tmp_path: Path) -> None:
     brief = {"brief.md": "Add.\n\n{{ company }} sums.\n"}
     assert only_problem(write_sums(tmp_path, brief)).startswith("brief.md: line 3: company: nothing gives it a value")

@@ -167,6 +167,16 @@ def test_a_fork_talks_over_a_connection_of_its_own(database: Database) -> None:
 # ------------------------------------------------------------------------------------------------------ when it is away
 
 
+def test_a_database_of_another_version_says_what_to_do(empty_settings: DatabaseSettings) -> None:
+    migrate(empty_settings)
+    database = connect(empty_settings)
+    with database.transaction() as session:
+        session.execute(text("ALTER TABLE roles DROP COLUMN title"))
+    with pytest.raises(DatabaseUnavailable, match="of another version of Assay"), database.reading() as session:
+        session.scalars(select(Role)).all()
+    database.close()
+
+
 def test_a_database_that_was_never_prepared_says_what_to_do(empty_settings: DatabaseSettings) -> None:
     if empty_settings.database_url.get_secret_value() == "":
         empty_settings.state.mkdir()
