@@ -62,8 +62,9 @@ def publish(names: tuple[str, ...]) -> int:
 
 
 def publish_one(challenge: Challenge, settings: GradersSettings, database: Database) -> str:
-    """The version's files are kept before its row says that they are."""
-    Versions(settings.versions_folder).keep(challenge)
+    """The version's files are kept before its row says that they are; and it is they that are published."""
+    versions = Versions(settings.versions_folder)
+    challenge = versions.read(versions.keep(challenge))
     with database.transaction() as session:
         before = challenges.newest(session, challenge.slug)
         version = challenges.publish(session, challenge, FolderStore(settings.store_folder), ACTOR)

@@ -13,9 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from benchmarks.rig import CHALLENGES
+from graders.author.cli import find_challenge
 from graders.contract import Fault, Finding
 from graders.settings import GradersSettings
 from graders.trees import FolderStore
+from graders.versions import Versions
 from tests.web import world
 from tests.web.fake_bell import FakeBell
 from tests.web.worker_process import until
@@ -23,6 +25,7 @@ from web import gradings
 from web.cli import status_of
 from web.database import Database, connect
 from web.models import ChallengeVersion, Grading, Submission
+from web.operator import publish_one
 from web.relay import Relay
 from web.settings import DatabaseSettings
 
@@ -112,6 +115,20 @@ def test_publishing_keeps_the_version_its_starter_and_its_row(operator: Operator
     assert list(FolderStore(operator.state / "store").get(version.starter)) == ["main.py"]
     assert [path.name for path in GradersSettings().versions_folder.iterdir()] == [version.digest]
     assert operator.types("publish", "plain")[1].endswith(" is published already\n")
+
+
+def test_what_is_published_is_what_was_kept_even_if_the_folder_changes_meanwhile(
+    operator: Operator, tmp_path: Path
+) -> None:
+    settings = GradersSettings(_env_file=None)
+    challenge = find_challenge("plain", settings)
+    Versions(settings.versions_folder).keep(challenge)
+    (tmp_path / "challenges" / "plain" / "starter" / "main.py").write_text("the author goes on working")
+    publish_one(challenge, settings, operator.database)
+    with operator.database.reading() as session:
+        starter = session.get_one(ChallengeVersion, challenge.digest).starter
+    kept = FolderStore(settings.store_folder).get(starter)
+    assert kept == {"main.py": (CHALLENGES / "plain" / "starter" / "main.py").read_bytes()}
 
 
 def test_a_challenge_with_mistakes_keeps_no_other_from_being_published(operator: Operator, tmp_path: Path) -> None:
