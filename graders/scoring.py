@@ -12,7 +12,7 @@ from typing import Final
 from graders.contract import Finding
 from graders.rubric import Cap, Criterion, Kind, Manifest, Rubric
 
-__all__ = ["BANDS", "AppliedCap", "CriterionScore", "PartScore", "Score", "band", "score"]
+__all__ = ["BANDS", "AppliedCap", "CriterionScore", "PartScore", "Score", "band", "score", "spelled"]
 
 MOST: Final = 100.0
 MET: Final = 0.5  # below this a must criterion is not met, and a red flag is up
@@ -158,3 +158,9 @@ def _to_confirm(
     }
     due = {*_missed(rubric, earned, Kind.MUST), *capping}
     return tuple(key for key in rubric.criteria if key in due and key not in confirmed)
+
+
+def spelled(low: float, high: float | None = None) -> str:
+    """Points for somebody to read: both ends of what is open, and no more decimals than tell people apart."""
+    ends = [f"{round(points, 2):g}" for points in (low, low if high is None else high)]
+    return " to ".join(dict.fromkeys(ends))

@@ -29,7 +29,7 @@ from rq.worker_registration import register, unregister
 
 from graders.contract import GradingRequest, MessageUnreadable
 from web.lifeline import tied_to_me
-from web.queue import IDLE_SECONDS, Act, Kind, Line, Order, alive_key, forgotten_key, place
+from web.queue import IDLE_SECONDS, Act, Kind, Line, Order, alive_key, forgotten_key, place, unreachable
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,12 @@ class Worker(rq.Worker):
         self._unowned: set[str] = set()
         self._given_back: dict[str, bool] = {}  # messages that were not finished, and whether they are still wanted
         name = f"{kind}-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        super().__init__(
-            [self.line], name, connection=connection, serializer=JSONSerializer, worker_ttl=IDLE_SECONDS + 15
-        )
+        try:
+            super().__init__(
+                [self.line], name, connection=connection, serializer=JSONSerializer, worker_ttl=IDLE_SECONDS + 15
+            )
+        except RedisError as error:
+            raise unreachable(connection, error) from None
 
     def run(self, ready: Callable[[], object] = bool) -> None:
         """`ready` is called once, when it takes messages. Redis may go away and come back meanwhile."""

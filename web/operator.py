@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from graders.author.cli import find_challenge, read_submission
 from graders.challenge import Challenge
 from graders.contract import ChallengeInvalid, Evidence, Finding
-from graders.scoring import Score, score
+from graders.scoring import Score, score, spelled
 from graders.settings import GradersSettings
 from graders.trees import FolderStore
 from graders.versions import Versions
@@ -57,7 +57,7 @@ def publish(names: tuple[str, ...]) -> int:
             click.echo(publish_one(find_challenge(name, settings), settings, connect(DatabaseSettings())))
         except (ChallengeInvalid, Refused) as error:
             broken += 1
-            click.echo(f"assay: {error}", err=True)
+            click.echo(f"assay: {name}: is not published: {error}", err=True)
     return 1 if broken else 0
 
 
@@ -144,7 +144,8 @@ def _wait(database: Database, grading_id: str) -> tuple[Grading, list[Finding]]:
         shown = _show(where, shown)
         if not (begun or grading.tries or warned) and time.monotonic() - since > NOBODY_SECONDS:
             warned = True
-            click.echo("\nassay: nobody has begun with it yet: do the clock and a grading worker run?", err=True)
+            shown = _show("", shown)
+            click.echo("assay: nobody has begun with it yet: does `assay up` run, or its clock and workers?", err=True)
         time.sleep(LOOK_AGAIN_SECONDS)
 
 
@@ -289,9 +290,11 @@ def show(regrade_id: str, as_json: bool) -> None:
         click.echo(json.dumps(_preview_as_json(preview)))
         return
     click.echo(f"{preview.state}: {preview.running} running, {preview.failed} failed, {len(preview.compared)} compared")
-    click.echo(
-        f"{len(preview.changed)} would change, by {preview.mean:+g} in the mean and {preview.largest:+g} at most"
-    )
+    if not preview.changed:
+        click.echo("nobody's score would change")
+        return
+    mean, largest = round(preview.mean, 2), round(preview.largest, 2)
+    click.echo(f"{len(preview.changed)} would change, by {mean:+g} in the mean and {largest:+g} at most")
     for one in preview.changed:
         criteria = ", ".join(change.criterion for change in one.changes)
         click.echo(f"{one.submission}  {_points(one.old)} -> {_points(one.new)}  {criteria}")
@@ -344,7 +347,7 @@ def _ends(total: Score | None) -> dict[str, float] | None:
 def _points(total: Score | None) -> str:
     if total is None:
         return "no score"
-    return f"{total.low:g}" if total.low == total.high else f"{total.low:g} to {total.high:g}"
+    return spelled(total.low, total.high)
 
 
 COMMANDS: Final = (migrate, publish, rehearse, gradings_group, regrade)

@@ -92,6 +92,12 @@ def place(connection: Any) -> str:
     return str(where.get("path") or f"{where.get('host')}:{where.get('port')}")
 
 
+def unreachable(connection: Any, error: RedisError) -> QueueUnavailable:
+    return QueueUnavailable(
+        f"queue: {place(connection)}: {error} Start the Redis there, or name another one in ASSAY_REDIS_URL."
+    )
+
+
 # ------------------------------------------------------------------------------------------------------- what waits
 
 

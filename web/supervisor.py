@@ -90,6 +90,7 @@ class Supervisor:
         self._posts = [_Post(part) for part in parts]
         self._say = say
         self._told = 0  # times that we were told to stop
+        self._told_by = ""
         self._selector = selectors.DefaultSelector()
 
     def run(self, announce: Callable[[dict[str, str]], object]) -> None:
@@ -110,6 +111,7 @@ class Supervisor:
                 self._wait(self._next_start())
                 for post in self._posts:
                     self._look_after(post, at_first=not announced)
+            self._say(f"{self._told_by}: stopping, when what is at work is done; once more makes it quick")
         finally:
             self._stop_all()
             signal.set_wakeup_fd(kept_wakeup)
@@ -121,6 +123,7 @@ class Supervisor:
 
     def _tell(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._told += 1
+        self._told_by = signal.Signals(number).name
 
     def _next_start(self) -> float | None:
         times = [post.again_at for post in self._posts if post.again_at is not None]

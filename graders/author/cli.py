@@ -333,15 +333,14 @@ def _grading_as_text(challenge: Challenge, graded: Graded) -> str:
             open_points.append(criterion.title)
             earned, why = "open", finding.reason if finding else f"to be judged by a {criterion.judged_by}"
         else:
-            earned, why = f"{finding.credit * criterion.points:g}", finding.reason
+            earned, why = scoring.spelled(finding.credit * criterion.points), finding.reason
         lines.append(f"{earned:>7} of {criterion.points:<4g} {click.style(criterion.title, bold=True)}")
         lines.append(f"{'':16}{visible(why)}")
         lines += [
             f"{'':16}- {visible(_place(evidence) + evidence.text)}"
             for evidence in (finding.evidence if finding else ())
         ]
-    total = f"{score.low:g}" if score.low == score.high else f"{score.low:g} to {score.high:g}"
-    lines.append(f"\nTotal: {total} of {score.max:g}")
+    lines.append(f"\nTotal: {scoring.spelled(score.low, score.high)} of {score.max:g}")
     if open_points:
         lines.append(f"Open: {', '.join(open_points)}")
     if graded.printed:

@@ -99,7 +99,11 @@ def build(
                 _remember(engine, settings.state, name, built)
                 found[name] = built.id
     except OSError as error:
-        raise SandboxUnavailable(f"sandbox images: {settings.state}: {programs.with_advice(str(error))}") from error
+        said = error.strerror or str(error)
+        why = programs.with_advice(said)
+        if why == said:
+            why += ". ASSAY_STATE names the folder of the state: it has to be one that we can write to"
+        raise SandboxUnavailable(f"sandbox images: {error.filename or settings.state}: {why}") from error
     return found
 
 

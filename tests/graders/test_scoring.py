@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from graders.contract import Finding
 from graders.rubric import Cap, Criterion, Judge, Kind, Manifest, Part, Rubric
-from graders.scoring import Score, band, score
+from graders.scoring import Score, band, score, spelled
 
 CREDIT = st.none() | st.floats(0, 1)
 CAPS = st.lists(
@@ -242,3 +242,11 @@ def test_the_order_of_findings_does_not_matter(caps: list[Cap], judged: dict[str
 def test_no_finding_and_an_open_one_are_the_same(caps: list[Cap], judged: dict[str, float | None]) -> None:
     closed = {key: credit for key, credit in judged.items() if credit is not None}
     assert score(manifest(*caps), RUBRIC, findings(**closed)) == score(manifest(*caps), RUBRIC, findings(**judged))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(80, 80, "80"), (80, 100, "80 to 100"), (100 / 3, 100 / 3, "33.33"), (35 / 3, 95 / 3, "11.67 to 31.67")],
+)
+def test_points_are_told_without_needless_decimals(low: float, high: float, words: str) -> None:
+    assert spelled(low, high) == words

@@ -137,6 +137,7 @@ def test_a_challenge_with_mistakes_keeps_no_other_from_being_published(operator:
     status, out, err = operator.types("publish")
     assert status == 1
     assert out.startswith("plain 1.0.0 ")
+    assert err.startswith("assay: broken: is not published: ")
     assert "rubric.toml" in err
     assert "Traceback" not in err
 
@@ -269,6 +270,17 @@ def test_a_regrade_is_shown_before_it_counts(operator: Operator) -> None:
     assert operator.types("regrade", "drop", regrade)[0] == 2
     assert [(one["state"], one["reason"]) for one in operator.told("regrade", "list")] == [
         ("applied", "the grader was mended")
+    ]
+
+
+def test_a_regrade_that_changes_nobody_says_so(operator: Operator) -> None:
+    operator.types("publish")
+    record(operator.database, hand_in(operator), credit=0.25)
+    regrade = operator.types("regrade", "start", "plain", "--reason", "to be sure")[1].strip()
+    record(operator.database, newest(operator.database), credit=0.25)
+    assert operator.types("regrade", "show", regrade)[1].splitlines() == [
+        "ready: 0 running, 0 failed, 1 compared",
+        "nobody's score would change",
     ]
 
 

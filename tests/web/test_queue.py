@@ -13,6 +13,7 @@ from graders.contract import Fault, GradingReport
 from tests.web.valkey_server import ValkeyServer
 from tests.web.worker_process import WorkerProcess, gone, request, until
 from web.bell import QueueUnavailable, Sign
+from web.horse import Worker
 from web.queue import BETWEEN_SECONDS, Doorbell, Kind, Line, alive_key, connect, graded
 
 Start = Callable[..., WorkerProcess]
@@ -379,3 +380,10 @@ def test_a_report_that_kills_its_recorders_is_a_failed_try(
         valkey.connect().delete(alive_key("record-g1-1"))
     start(Kind.RECORDING)
     until(lambda: sign(bell) is Sign.DIED)
+
+
+def test_a_server_that_is_away_when_a_worker_begins_is_a_sentence(tmp_path: Path) -> None:
+    server = connect("redis://:swordfish@127.0.0.1:1", tmp_path)
+    with pytest.raises(QueueUnavailable, match=r"queue: 127\.0\.0\.1:1: .*refused.*ASSAY_REDIS_URL") as told:
+        Worker(Kind.RECORDING, str, server)
+    assert "swordfish" not in str(told.value)

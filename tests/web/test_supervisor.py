@@ -153,7 +153,12 @@ def test_children_stop_in_their_order(supervise: Supervise) -> None:
     running = supervise(f"portal={stops}", f"worker={stops}", f"queue={stops}")
     running.announced()
     assert running.stop(signal.SIGINT) == (0, "down\n")
-    assert running.said() == ["portal: stopped", "worker: stopped", "queue: stopped"]
+    assert running.said() == [
+        "SIGINT: stopping, when what is at work is done; once more makes it quick",
+        "portal: stopped",
+        "worker: stopped",
+        "queue: stopped",
+    ]
 
 
 def test_a_second_signal_does_not_wait(supervise: Supervise) -> None:
