@@ -1,6 +1,7 @@
 """What a room's container may and may not do: the options with which it is created, and nothing else."""
 
 import math
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ KIND: Final = "assay.kind"
 GRADING: Final = "assay.grading"
 FENCE: Final = "assay.fence"
 DEADLINE: Final = "assay.deadline"
+ROOM: Final = "assay.room"
 
 # gVisor does not execute what it may not read; so there only its own kernel stands between a program and PID 1.
 READABLE_WARDEN: Final = ["python3", "-I", "-S", "/opt/assay/warden.py"]
@@ -76,6 +78,7 @@ class Plan:
     gateways: Mapping[int, Path]
     environment: Mapping[str, str]
     began: float = field(default_factory=time.time)  # by the engine's clock, where one is asked
+    mark: str = field(default_factory=lambda: secrets.token_hex(8))  # of this room and no other
 
     def configuration(self, uid: int) -> dict[str, Any]:
         """The body of the engine's "create container", in the engine's own words."""
@@ -153,6 +156,7 @@ class Plan:
 
     def _labels(self) -> dict[str, str]:
         return {
+            ROOM: self.mark,
             KIND: self.owner.kind,
             GRADING: self.owner.grading,
             FENCE: str(self.owner.fence),

@@ -26,6 +26,7 @@ from sandbox.container import (
     FENCE,
     GRADING,
     LIFETIME_OVER,
+    ROOM,
     SECCOMP,
     SETUP_SECONDS,
     UIDS_A_ROOM,
@@ -323,7 +324,12 @@ class DockerSandbox:
             environment,
             self.engine.time(),
         )
-        container, uid = self._create(plan)
+        try:
+            container, uid = self._create(plan)
+        except KeyboardInterrupt:  # while the engine was making it, perhaps
+            for made, _ in self.engine.containers([f"{ROOM}={plan.mark}"]):
+                self.engine.remove(made)
+            raise
         streams: list[Stream] = []
 
         def enter(command: Sequence[str], user: int) -> Stream:

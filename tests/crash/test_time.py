@@ -1,5 +1,6 @@
 """The machine's clock is set while gradings are under way."""
 
+import shlex
 import stat
 import subprocess
 from pathlib import Path
@@ -41,7 +42,7 @@ class Elsewhen(Plant):
 
     def _start_queue(self) -> subprocess.Popen[bytes]:
         program = self.state.parent / "valkey-elsewhen"
-        program.write_text(f'#!/bin/sh\nexec {" ".join(self.disguise)} {valkey.find_program()} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {shlex.join([*self.disguise, str(valkey.find_program())])} "$@"\n')
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         return valkey.start(self.state / queue.EMBEDDED, program)
 

@@ -57,6 +57,7 @@ def test_a_case_that_ends_badly_or_late_is_not_right_and_the_next_is(docker_sand
     assert cases.credit(played, compare=lambda *_: True).right == 1  # a comparison is not asked about the others
 
 
+@pytest.mark.alone
 @pytest.mark.docker
 def test_processor_time_decides_and_not_the_clock_on_the_wall(docker_sandbox: Sandbox) -> None:
     """F26: what it printed in time is no answer when it cost too much; wall time alone is the backstop."""

@@ -237,6 +237,22 @@ def test_a_worker_whose_clock_is_wrong_removes_no_rooms_of_others(
         assert max(deadlines) < real() + 600
 
 
+class Interrupted(Engine):
+    """Ctrl-C comes when the engine has made the container, and has not said so yet."""
+
+    def create(self, name: str, config: Mapping[str, Any]) -> str | None:
+        super().create(name, config)
+        raise KeyboardInterrupt
+
+
+def test_a_room_that_was_being_made_when_we_were_interrupted_is_taken_down(
+    engine: Engine, image: str, settings: SandboxSettings, kind: str
+) -> None:
+    with Interrupted(settings) as interrupted, pytest.raises(KeyboardInterrupt):
+        DockerSandbox(interrupted, image, settings, Owner(kind)).run(["true"])
+    assert engine.containers([f"{KIND}={kind}"]) == []
+
+
 WORKER = """
 import sys
 from sandbox import Limits
