@@ -16,7 +16,7 @@ from graders.contract import ChallengeInvalid, Evidence, Finding
 from graders.scoring import Score, score, spelled
 from graders.settings import GradersSettings
 from graders.trees import FolderStore
-from graders.versions import Versions
+from graders.versions import VersionMissing, Versions
 from web import challenges, gradings, regrades
 from web.database import Database, connect
 from web.database import migrate as migrate_database
@@ -55,7 +55,7 @@ def publish(names: tuple[str, ...]) -> int:
     for name in names or challenge_names(settings):
         try:
             click.echo(publish_one(find_challenge(name, settings), settings, connect(DatabaseSettings())))
-        except (ChallengeInvalid, Refused) as error:
+        except (ChallengeInvalid, VersionMissing, Refused) as error:
             broken += 1
             click.echo(f"assay: {name}: is not published: {error}", err=True)
     return 1 if broken else 0
@@ -77,7 +77,7 @@ def publish_all(settings: GradersSettings, database: Database) -> Iterator[str]:
     for name in challenge_names(settings):
         try:
             yield publish_one(find_challenge(name, settings), settings, database)
-        except (ChallengeInvalid, Refused) as error:
+        except (ChallengeInvalid, VersionMissing, Refused) as error:
             yield f"{name}: is not published: {error}"
 
 
@@ -200,6 +200,7 @@ def gradings_group(context: click.Context, failed: bool, as_json: bool) -> None:
     told = [
         {
             "grading": one.id,
+            "submission": one.submission_id,
             "challenge": versions[one.challenge_digest],
             "fault_of": one.fault_of,
             "tries": one.tries,

@@ -25,7 +25,7 @@ from web import gradings
 from web.cli import status_of
 from web.database import Database, connect
 from web.models import ChallengeVersion, Grading, Submission
-from web.operator import publish_one
+from web.operator import publish_all, publish_one
 from web.relay import Relay
 from web.settings import DatabaseSettings
 
@@ -129,6 +129,17 @@ def test_what_is_published_is_what_was_kept_even_if_the_folder_changes_meanwhile
         starter = session.get_one(ChallengeVersion, challenge.digest).starter
     kept = FolderStore(settings.store_folder).get(starter)
     assert kept == {"main.py": (CHALLENGES / "plain" / "starter" / "main.py").read_bytes()}
+
+
+def test_a_version_that_is_damaged_keeps_no_other_from_being_published(operator: Operator, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "challenges" / "plain", tmp_path / "challenges" / "quiet")
+    settings = GradersSettings(_env_file=None)
+    kept = settings.versions_folder / Versions(settings.versions_folder).keep(find_challenge("plain", settings))
+    (kept / "plain" / "brief.md").write_text("damaged")
+    damaged, well = publish_all(settings, operator.database)
+    assert damaged.startswith("plain: is not published: ")
+    assert damaged.endswith("is damaged: remove it, and publish the challenge again")
+    assert well.startswith("quiet ")
 
 
 def test_a_challenge_with_mistakes_keeps_no_other_from_being_published(operator: Operator, tmp_path: Path) -> None:
