@@ -95,6 +95,20 @@ class Worker(rq.Worker):
         gc.collect()
         gc.freeze()  # what is loaded by now is shared with each horse, and never copied for the collector's marks
         self.birth_date = self.last_heartbeat = now()
+        with suppress(StopRequested):
+            self._work_on(ready)
+        self._at_work = True  # another signal must not interrupt the farewell
+        try:
+            self._give_back()
+            with self.connection.pipeline() as pipeline:
+                unregister(self, pipeline)
+                pipeline.delete(self.key)
+                pipeline.execute()
+        except RedisError as error:
+            log.warning("queue: %s: %s", place(self.connection), error)
+
+    def _work_on(self, ready: Callable[[], object]) -> None:
+        """StopRequested may strike wherever nothing is at work, also while the queue is away."""
         away = 0.0
         while self._stop_at is None:
             try:
@@ -106,22 +120,11 @@ class Worker(rq.Worker):
                     time.sleep(UNFIT_SECONDS)
                 elif order := self.line.take():
                     self.execute_job(order, self.line)
-            except StopRequested:
-                break
             except RedisError as error:
                 if not away:
                     log.warning("queue: %s: %s; trying until it answers", place(self.connection), error)
                 away = min(1.0, 2 * away + 0.1)
                 time.sleep(away)
-        self._at_work = True  # another signal must not interrupt the farewell
-        try:
-            self._give_back()
-            with self.connection.pipeline() as pipeline:
-                unregister(self, pipeline)
-                pipeline.delete(self.key)
-                pipeline.execute()
-        except RedisError as error:
-            log.warning("queue: %s: %s", place(self.connection), error)
 
     def _told_to_stop(self, number: int, _: FrameType | None) -> None:
         """Once: finish what is at work. Twice: at once."""

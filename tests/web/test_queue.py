@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -301,6 +302,14 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_is_at(bell: Doorbell, st
     assert (worker.folder / "g1-1.done").exists()
     assert (sign(bell), sign(bell, "g2")) == (Sign.REPORTED, Sign.QUEUED)
     assert bell.workers() == 0
+
+
+def test_a_worker_stops_quietly_while_the_queue_is_away(start: Start, valkey: ValkeyServer) -> None:
+    worker = start(patience=0)
+    valkey.kill()
+    time.sleep(3)  # by then it sleeps nearly all the time between two looks whether the queue is back
+    status, said = worker.stop()
+    assert (status, "Traceback" in said) == (0, False), said
 
 
 def test_what_takes_too_long_is_put_back_when_a_worker_stops(bell: Doorbell, start: Start) -> None:
