@@ -105,6 +105,11 @@ class FolderStore:
     def _read(self, digest: str, kind: str = "") -> bytes:
         try:
             return self._place(digest, kind).read_bytes()
+        except FileNotFoundError:
+            raise TreeMissing(
+                f"tree {digest[:12]}: {self.folder}: does not hold it: is ASSAY_STORE the folder that the portal "
+                "writes to? Otherwise restore it from a backup"
+            ) from None
         except OSError as error:
             raise TreeMissing(f"tree {digest[:12]}: {self.folder}: {error.strerror}") from None
 

@@ -218,8 +218,9 @@ def gradings_group(context: click.Context, failed: bool, as_json: bool) -> None:
         click.echo(f"needing a person: {len(told)}")
         return
     for one in told:
+        which = (one[name] for name in ("grading", "challenge", "submission", "failed_at"))
         said = one_line(str(one["message"]))
-        click.echo(f"{one['grading']}  {one['challenge']}  {one['failed_at']}  the {one['fault_of']}'s: {said}")
+        click.echo("  ".join([*map(str, which), f"the {one['fault_of']}'s: {said}"]))
 
 
 @gradings_group.command()
@@ -291,6 +292,8 @@ def show(regrade_id: str, as_json: bool) -> None:
         click.echo(json.dumps(_preview_as_json(preview)))
         return
     click.echo(f"{preview.state}: {preview.running} running, {preview.failed} failed, {len(preview.compared)} compared")
+    if preview.failed:
+        click.echo("assay: what failed keeps the score that it has; why is in `assay gradings --failed`", err=True)
     if not preview.changed:
         click.echo("nobody's score would change")
         return

@@ -248,7 +248,7 @@ def test_what_failed_is_listed_until_somebody_sends_it_again(operator: Operator)
     assert sum(told["under_way"].values()) == 1
     assert operator.types("gradings")[1] == "under way: 1 sent\nneeding a person: 1\n"
     [line] = operator.types("gradings", "--failed")[1].splitlines()
-    assert line.startswith(f"{failed}  plain")
+    assert line.startswith(f"{failed}  plain  {told['failed'][0]['submission']}  ")
     assert line.endswith(f"the author's: {SHOWN}")
     status, again, _ = operator.types("gradings", "retry", failed)
     assert status == 0
