@@ -124,7 +124,7 @@ def test_damage_anywhere_is_found(tmp_path: Path) -> None:
             with pytest.raises(TreeMissing, match="damaged: restore the store from a backup"):
                 store.get(digest)
         place.unlink()
-        with pytest.raises(TreeMissing, match="does not hold it: .*ASSAY_STORE"):
+        with pytest.raises(TreeMissing, match=r"does not hold it: .*ASSAY_STORE"):
             store.get(digest)
 
 
