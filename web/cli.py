@@ -89,16 +89,19 @@ for command in (
 def up(port: int | None, no_install: bool) -> None:
     """Run everything on this machine, until Ctrl-C.
 
-    Installs Docker Engine if there is none (Debian and Ubuntu, with apt), builds the sandbox images, proves the
-    sandbox's limits, prepares the database, publishes the challenges, starts portal, queue, clock and workers, and
-    prints the portal's address. What ends is started again.
+    Prepares the database, installs Docker Engine if there is none (Debian and Ubuntu, with apt), builds the sandbox
+    images, proves the sandbox's limits, publishes the challenges, starts portal, queue, clock and workers, and prints
+    the portal's address. What ends is started again.
     """
     portal = PortalSettings() if port is None else PortalSettings(port=port)
     rooms = SandboxSettings()
-    make_ready(rooms, for_tests=False, may_install=not no_install)
-    examine(rooms)
-    log_in_lines()
-    together.run(portal, say, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
+
+    def ready() -> None:
+        make_ready(rooms, for_tests=False, may_install=not no_install)
+        examine(rooms)
+        log_in_lines()
+
+    together.run(portal, ready, say, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
 
 
 @assay.command()

@@ -27,13 +27,22 @@ class RunsAlready(PortalError):
     """Another `assay up` has this state folder."""
 
 
-def run(portal: PortalSettings, say: Callable[[str], object], announce: Callable[[str], object]) -> None:
-    """Everything, until told to stop. `say` gets lines for the log, `announce` the portal's address, once."""
+def run(
+    portal: PortalSettings,
+    prepare: Callable[[], object],
+    say: Callable[[str], object],
+    announce: Callable[[str], object],
+) -> None:
+    """Everything, until told to stop. `say` gets lines for the log, `announce` the portal's address, once.
+
+    `prepare` makes the machine ready, which takes its time: what is refused at once is refused before.
+    """
     where, queue, graders = DatabaseSettings(), QueueSettings(), GradersSettings()
     with _alone(where.state) as note:
         if not graders.instance_secret.get_secret_value() and not graders.instance_secret_file:
             secrecy.make(graders.secret_file)
         migrate(where)
+        prepare()
         for sentence in publish_all(graders, connect(where)):
             say(sentence)
 

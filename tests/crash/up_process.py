@@ -9,7 +9,7 @@ from web.workers import log_in_lines
 
 def main() -> None:
     log_in_lines()
-    together.run(PortalSettings(port=0), lambda line: click.echo(line, err=True), click.echo)
+    together.run(PortalSettings(port=0), bool, lambda line: click.echo(line, err=True), click.echo)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ import pytest
 
 from benchmarks.rig import CHALLENGES
 from tests.web.worker_process import gone, until
-from web.settings import PROJECT
+from web import together
+from web.errors import PortalError
+from web.lifeline import take_lock
+from web.settings import PROJECT, PortalSettings
 
 pytestmark = pytest.mark.docker
 
@@ -28,7 +31,7 @@ from web.errors import PortalError
 from web.settings import PortalSettings
 
 try:
-    together.run(PortalSettings(port=0), print, lambda url: print(url, flush=True))
+    together.run(PortalSettings(port=0), bool, print, lambda url: print(url, flush=True))
 except PortalError as error:
     sys.exit(str(error))
 """
@@ -184,3 +187,27 @@ def test_it_stops_well_when_it_is_told_to(up: Up) -> None:
     assert up.stop(signal.SIGINT) == 0
     assert all(gone(child) for child in children.values())
     assert (Path(up.environment["ASSAY_STATE"]) / "up.lock").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("ASSAY_DATABASE_URL", "mysql://host/assay", "only sqlite:///PATH and postgresql"),
+        ("ASSAY_INSTANCE_SECRET_FILE", "", "uses this folder already"),
+    ],
+)
+def test_what_can_be_refused_at_once_is_refused_before_the_machine_is_prepared(
+    setting: str, value: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare() -> None:
+        pytest.fail("it began to prepare the machine")
+
+    monkeypatch.setenv("ASSAY_STATE", str(tmp_path))
+    monkeypatch.setenv(setting, value)
+    held = take_lock(tmp_path / together.LOCK) if "already" in sentence else None
+    try:
+        with pytest.raises(PortalError, match=sentence):
+            together.run(PortalSettings(port=0), prepare, print, print)
+    finally:
+        if held is not None:
+            os.close(held)
