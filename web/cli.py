@@ -126,6 +126,7 @@ def worker(kind: str) -> None:
     \b
     grading      grades submissions in the sandbox: needs Docker, and no database
     recording    writes reports into the database
+    judging      there is no model to judge yet: what it would judge stays open for a person
     clock        asks for gradings, and sees to it that none is lost
     """
     if kind == "judging":

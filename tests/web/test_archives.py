@@ -342,17 +342,17 @@ def test_a_folder_stays_where_it_is_not_only_a_wrapping(names: list[str], delive
 def test_what_a_mac_packs_is_its_files_alone() -> None:
     packed = pack_zip(
         {
-            "work/": b"",
-            "work/main.py": b"1",
-            "__MACOSX/work/._main.py": b"resource",
-            "work/.DS_Store": b"view",
-            "__MACOSX/._work": b"resource",
+            "answer/": b"",
+            "answer/main.py": b"1",
+            "__MACOSX/answer/._main.py": b"resource",
+            "answer/.DS_Store": b"view",
+            "__MACOSX/._answer": b"resource",
         }
     )
     upload = read_archive(packed, LIMITS, ["main.py"])
     assert upload.files == {"main.py": b"1"}
-    assert upload.folder == "work"
-    assert upload.left_out == ("'__MACOSX'", "'work/.DS_Store'")
+    assert upload.folder == "answer"
+    assert upload.left_out == ("'__MACOSX'", "'answer/.DS_Store'")
 
 
 def test_the_allowance_for_what_is_left_out_is_beside_the_submission() -> None:
