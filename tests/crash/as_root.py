@@ -65,11 +65,16 @@ class SecondEngine:
 
     def kill(self) -> None:
         """The daemon and all that belongs to it, containers' keepers too; programs in rooms are not told."""
-        if processes := self._processes():
-            subprocess.run(as_root("kill", "-KILL", *map(str, processes)), check=False)
+
+        def gone() -> bool:
+            """Again and again: a keeper that was being made while we looked is seen at the next look."""
+            if processes := self._processes():
+                subprocess.run(as_root("kill", "-KILL", *map(str, processes)), check=False)
+            return not processes
+
+        until(gone, "the second engine: its end", 30)
         if self._dockerd is not None:
             self._dockerd.wait()
-        until(lambda: not self._processes(), "the second engine: its end", 30)
 
     def _processes(self) -> list[int]:
         """Those that were told of our folder. Some have outlived their parents, so there is no tree to follow."""
