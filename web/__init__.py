@@ -8,19 +8,24 @@ from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from web.database import Database
+from web import speech
+from web.candidate import candidate, views  # noqa: F401  the pages join the blueprint when they are imported
+from web.forgery import csrf
 from web.pages import pages
-from web.queue import Doorbell
-from web.settings import PortalSettings
+from web.portal import Portal
 from web.static_files import StaticFiles
 
 __version__: Final = "0.1.0"
 
+AREAS: Final[tuple[Blueprint, ...]] = (candidate,)
+
 SECURITY_HEADERS: Final = {
-    # No script at all: a sentence of a candidate that slips through as HTML still cannot run.
+    # Our own files and nothing inline: a sentence of a candidate that slips through as HTML still cannot run.
     "Content-Security-Policy": "; ".join(
         (
             "default-src 'none'",
+            "script-src 'self'",
+            "connect-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
             "base-uri 'none'",
@@ -69,23 +74,35 @@ ERRORS: Final = {
 }
 
 
-def create_app(settings: PortalSettings, database: Database, bell: Doorbell, trees: Blueprint | None = None) -> Flask:
-    """Neither database nor queue has to answer for this: what needs one of them says so when it is asked.
-
-    `trees` is what web.trees makes, where grading hosts fetch files from the portal.
-    """
+def create_app(portal: Portal) -> Flask:
+    """Neither database nor queue has to answer for this: what needs one of them says so when it is asked."""
+    settings = portal.settings
     app = Flask(__name__, static_folder=None)
-    app.extensions.update(database=database, bell=bell)
-    app.config.update(VERSION=__version__, MAX_CONTENT_LENGTH=settings.web_request_kb * 1024)
+    app.extensions["assay"] = portal
+    app.config.update(
+        VERSION=__version__,
+        MAX_CONTENT_LENGTH=settings.web_request_kb * 1024,
+        SECRET_KEY=portal.session_secret,
+        SESSION_COOKIE_NAME="assay",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
+        WTF_CSRF_TIME_LIMIT=None,  # a page stays open for as long as a challenge takes
+        WTF_CSRF_SSL_STRICT=False,  # our pages send no Referer to elsewhere, and some browsers none at all
+    )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     static = StaticFiles(Path(app.root_path) / "static")
     app.jinja_env.globals.update(static=static.address, version=__version__)
+    speech.arm(app)
     app.add_url_rule("/static/<name>", "static", static.answer)
     app.register_blueprint(pages)
-    if trees is not None:
-        app.register_blueprint(trees)
+    for area in AREAS:
+        app.register_blueprint(area)
+    if portal.trees is not None:
+        app.register_blueprint(portal.trees)
+    csrf.init_app(app)
 
     app.before_request(_refuse)
     app.register_error_handler(HTTPException, _error_page)

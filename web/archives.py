@@ -10,7 +10,7 @@ is taken can go into a room and into every store: no name is empty, hidden behin
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -81,6 +81,18 @@ def read_archive(upload: BinaryIO | bytes | Path, limits: SubmissionLimits, deli
     return _unwrapped(taking.done(), deliverables)
 
 
+def check_names(names: Iterable[str], limits: SubmissionLimits) -> None:
+    """Refuse what an archive could not hold either: names that come one by one, from an editor or from git."""
+    taking = _Taking(limits, frozenset())
+    for name in names:
+        parts = name.split("/")
+        _check_length(name, parts)
+        _check_name(name, parts)
+        if taking.foreign(parts):
+            _refuse(name, "files and folders of this name are never handed in", "rename it")
+        taking.note_file(name, parts)
+
+
 def _packed(upload: BinaryIO | bytes | Path, most: int) -> bytes:
     if isinstance(upload, Path):
         with upload.open("rb") as file:
@@ -120,9 +132,8 @@ class _Taking:
         name = re.sub(r"\A(?:\./)+", "", member.name)
         is_folder, name = name.endswith("/"), name.removesuffix("/")
         parts = name.split("/")
-        if len(parts) > MOST_PARTS or len(name.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
-            _refuse(name, f"the name is too long: {LONGEST_NAME} bytes and {MOST_PARTS} folders", "shorten it")
-        if root := self._foreign(parts):
+        _check_length(name, parts)
+        if root := self.foreign(parts):
             self.left_out[shown(root)] = None
             return
         _check_name(name, parts)
@@ -133,10 +144,10 @@ class _Taking:
                 _refuse(name, "a folder with a content", PACK_AGAIN)
             self._note_folder(parts)
         else:
-            self._note_file(name, parts)
+            self.note_file(name, parts)
             self.files[name] = self._content(name, member)
 
-    def _foreign(self, parts: list[str]) -> str:
+    def foreign(self, parts: list[str]) -> str:
         """The outermost part of the name that is left out, with what it lies in."""
         for depth, part in enumerate(parts, 1):
             left_out = part in LEFT_OUT or part.startswith("._") or part.endswith(".pyc")
@@ -157,7 +168,7 @@ class _Taking:
             self.folders.add(name)
             self._check_places()
 
-    def _note_file(self, name: str, parts: list[str]) -> None:
+    def note_file(self, name: str, parts: list[str]) -> None:
         look = _look(parts)
         if name in self.files:
             _refuse(name, "the archive holds two files of this name", "leave one of them out")
@@ -165,7 +176,7 @@ class _Taking:
             _refuse(name, f"nobody can tell this name from {shown(self.looks[look])}", "rename one of them")
         if look in self.folder_looks:
             _refuse(name, f"a file, and {shown(self.folder_looks[look])} a folder of that name", "rename one of them")
-        if len(self.files) == self.limits.files:
+        if len(self.looks) == self.limits.files:
             _refuse(name, f"there are more than {self.limits.files:,} files", "leave out what was not asked for")
         self.looks[look] = name
         self._note_folder(parts[:-1])
@@ -191,6 +202,11 @@ class _Taking:
 
 def _refuse(name: str, cause: str, what_to_do: str) -> NoReturn:
     raise SubmissionRejected(f"upload: {shown(name)}: {cause}: {what_to_do}, and send it again")
+
+
+def _check_length(name: str, parts: list[str]) -> None:
+    if len(parts) > MOST_PARTS or len(name.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
+        _refuse(name, f"the name is too long: {LONGEST_NAME} bytes and {MOST_PARTS} folders", "shorten it")
 
 
 def _check_name(name: str, parts: list[str]) -> None:

@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Any, Final
 
 import click
-from flask import Blueprint
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsError
@@ -33,13 +32,19 @@ from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from sandbox.trust import Trust
 from web import __version__, operator, together
-from web.database import connect
 from web.errors import PortalError, Refused
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
-from web.queue import Doorbell, reach
+from web.portal import assemble
 from web.server import PortalUnavailable, serve
-from web.settings import PROJECT, DatabaseSettings, GradingSettings, PortalSettings, QueueSettings, TreeSettings
-from web.trees import secret_of, store_of, tree_pages
+from web.settings import (
+    PROJECT,
+    DatabaseSettings,
+    GradingSettings,
+    MailSettings,
+    PortalSettings,
+    QueueSettings,
+    TreeSettings,
+)
 from web.workers import grade, keep_time, log_in_lines, record_reports
 
 WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -49,6 +54,7 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
     "portal": PortalSettings,
     "database": DatabaseSettings,
     "trees": TreeSettings,
+    "mail": MailSettings,
     "gradings": GradingSettings,
     "queue": QueueSettings,
     "graders": GradersSettings,
@@ -109,13 +115,8 @@ def up(port: int | None, no_install: bool) -> None:
 def web(port: int | None) -> None:
     """Serve the portal alone. It needs no Docker."""
     log_in_lines()
-    where = DatabaseSettings()
-    serve(
-        PortalSettings() if port is None else PortalSettings(port=port),
-        connect(where),
-        Doorbell(reach(QueueSettings(), where.state)),
-        trees=trees_at(where),
-    )
+    settings = PortalSettings() if port is None else PortalSettings(port=port)
+    serve(assemble(settings, DatabaseSettings()))
 
 
 @assay.command()
@@ -173,13 +174,6 @@ def settings(as_json: bool) -> None:
 def say(line: str) -> None:
     with suppress(OSError):  # nobody reads what we say, which is no reason to stop
         click.echo(line, err=True)
-
-
-def trees_at(where: DatabaseSettings) -> Blueprint | None:
-    """The portal's address for grading hosts that share no folder with it, when there is a secret for it."""
-    settings = TreeSettings()
-    secret = secret_of(settings)
-    return tree_pages(store_of(settings, where.state), secret) if secret else None
 
 
 def make_ready(rooms: SandboxSettings, *, for_tests: bool, may_install: bool) -> None:

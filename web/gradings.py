@@ -121,8 +121,15 @@ def _snapshot(session: Session, attempt: Attempt, work: Work, at: datetime) -> S
     known = session.scalar(taken.order_by(Snapshot.taken_at.desc()).limit(1))
     if known is not None:
         return known
+    last = session.scalar(select(func.max(Snapshot.number)).where(Snapshot.attempt_id == attempt.id))
     snapshot = Snapshot(
-        attempt_id=attempt.id, tree=work.tree, files=work.files, bytes=work.bytes, origin=work.origin, taken_at=at
+        attempt_id=attempt.id,
+        number=1 + (last or 0),
+        tree=work.tree,
+        files=work.files,
+        bytes=work.bytes,
+        origin=work.origin,
+        taken_at=at,
     )
     session.add(snapshot)
     session.flush()

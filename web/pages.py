@@ -12,6 +12,7 @@ from sandbox import Ending, Limits
 from web.bell import QueueUnavailable
 from web.database import DatabaseUnavailable
 from web.models import Grading
+from web.portal import here
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +76,15 @@ def _is_there(ask: Callable[[], str]) -> str:
 
 
 def _ask_database() -> str:
-    with current_app.extensions["database"].reading() as session:
+    with here().database.reading() as session:
         session.scalars(select(Grading.id).limit(1)).all()  # its tables are there, too
     return WELL
 
 
 def _ask_queue() -> str:
-    current_app.extensions["bell"].workers()
+    here().bell.workers()
     return WELL
 
 
 def _ask_clock() -> str:
-    return WELL if current_app.extensions["bell"].last_turn() else "has not turned for a minute"
+    return WELL if here().bell.last_turn() else "has not turned for a minute"

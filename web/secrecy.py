@@ -1,11 +1,17 @@
-"""Secrets that a machine makes for itself, so that `assay up` needs to be told none."""
+"""Secrets: read from a setting or a mounted file, and those that a machine makes for itself, so that `assay up` needs
+to be told none."""
 
 import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
 
 from web.errors import PortalError
+
+SHORTEST: Final = 32  # characters
 
 
 class SecretUnavailable(PortalError):
@@ -29,3 +35,20 @@ def make(file: Path) -> None:
             fresh.unlink(missing_ok=True)
     if file.stat().st_mode & 0o077:
         raise SecretUnavailable(f"secret: {file}: others may read it: make a new one, or run: chmod 600 {file}")
+
+
+def read(name: str, value: SecretStr, file: str | Path) -> str:
+    """The secret that the setting `name` gives, or its file; empty when neither is set. Guessable ones are refused."""
+    secret, where = value.get_secret_value(), f"ASSAY_{name}"
+    if not secret and str(file):
+        where = f"ASSAY_{name}_FILE: {file}"
+        try:
+            secret = Path(file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "is no text"
+            raise SecretUnavailable(f"{where}: {cause}") from None
+        if not secret:
+            raise SecretUnavailable(f"{where}: is empty")
+    if secret and len(secret) < SHORTEST:
+        raise SecretUnavailable(f"{where}: is shorter than {SHORTEST} characters: make it of chance")
+    return secret

@@ -20,16 +20,15 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import click
-from flask import Blueprint, Flask
+from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from web import create_app
-from web.database import Database
 from web.lifeline import tie_to
-from web.queue import Doorbell
+from web.portal import Portal
 from web.settings import PortalSettings
 
 ANSWER_SECONDS: Final = 10  # until we give up on our own first request
@@ -38,6 +37,7 @@ KILL_SECONDS: Final = 3  # after the grace, until a worker that is still there i
 WAITING: Final = 512  # connections that wait for a thread
 
 
+ARRIVED: Final = "X-ASSAY-ARRIVED"  # as gunicorn writes the name; web.arrival reads it
 TO_WORKERS: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
@@ -45,15 +45,10 @@ class PortalUnavailable(Exception):
     """The portal could not start, or could not go on. The operator's to solve, and the message says how."""
 
 
-def serve(
-    settings: PortalSettings,
-    database: Database,
-    bell: Doorbell,
-    announce: Callable[[str], None] = click.echo,
-    trees: Blueprint | None = None,
-) -> None:
+def serve(portal: Portal, announce: Callable[[str], None] = click.echo) -> None:
     """Serve until told to stop; `announce` gets the address once, when the portal answers there."""
-    app = create_app(settings, database, bell, trees)
+    settings = portal.settings
+    app = create_app(portal)
     listener = _listen(settings.host, settings.port)
     here, port = listener.getsockname()[:2]
     if here in ("0.0.0.0", "::"):  # noqa: S104  # we compare; nothing is bound here
@@ -205,6 +200,16 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
             return super().handle(conn)
         finally:
             del self._since[conn]
+
+    def enqueue_req(self, conn: Any) -> None:
+        """The first byte is there, and a thread may not be: a candidate's clock asks when it came."""
+        conn.arrived = time.monotonic()
+        super().enqueue_req(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        told = [header for header in req.headers if header[0] != ARRIVED]  # a candidate could write one, too
+        req.headers = [*told, (ARRIVED, repr(conn.arrived))]
+        return super().handle_request(req, conn)
 
     def notify(self) -> None:
         """Called about once a second by the worker's main loop."""

@@ -27,6 +27,27 @@ class PortalSettings(BaseSettings):
     )
     web_request_kb: int = Field(256, ge=1, description="Kilobytes that the body of one request may hold.")
     web_access_log: bool = Field(False, description="Write one line for each request to standard output.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/\s]+)?$",
+        description="The portal's address as people reach it, for links in mail; empty: where it listens.",
+    )
+    session_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs links and cookies. Empty: secrets/session_secret in the state's folder.",
+    )
+    session_secret_file: str = Field("", description="A file that holds ASSAY_SESSION_SECRET, as a secret is mounted.")
+    receipt_key: SecretStr = Field(
+        SecretStr(""),
+        description="Signs receipts: 64 hexadecimal digits. Empty: secrets/receipt_key in the state's folder.",
+    )
+    receipt_key_file: str = Field("", description="A file that holds ASSAY_RECEIPT_KEY, as a secret is mounted.")
+    oidc_issuer: str = Field("", description="OpenID Connect issuer that staff may sign in with; empty: links only.")
+    oidc_client_id: str = Field("", description="What the issuer calls this portal.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="The password that goes with it.")
+    oidc_client_secret_file: str = Field(
+        "", description="A file that holds ASSAY_OIDC_CLIENT_SECRET, as a secret is mounted."
+    )
 
 
 class DatabaseSettings(BaseSettings):
@@ -51,6 +72,17 @@ class TreeSettings(BaseSettings):
         description="Signs what opens a submission's files to grading hosts without a shared folder; empty: to none.",
     )
     tree_secret_file: str = Field("", description="A file that holds ASSAY_TREE_SECRET, as a secret is mounted.")
+
+
+class MailSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_file=PROJECT / ".env", extra="ignore", frozen=True)
+
+    mail_url: SecretStr = Field(
+        SecretStr(""),
+        description="smtp://USER:PASSWORD@HOST:587, or smtps://...; empty: letters are printed into the log.",
+    )
+    mail_url_file: str = Field("", description="A file that holds ASSAY_MAIL_URL, as a secret is mounted.")
+    mail_from: str = Field("Assay <assay@localhost>", description="Who letters are from.")
 
 
 class GradingSettings(BaseSettings):
@@ -80,4 +112,10 @@ class QueueSettings(BaseSettings):
     )
     grading_workers: int = Field(
         0, ge=0, le=256, description="Grading workers that `assay up` starts; 0: one for each processor."
+    )
+    checking_workers: int = Field(
+        1, ge=1, le=256, description="Workers that `assay up` starts for candidates who press Run."
+    )
+    forms_ready: int = Field(
+        2, ge=0, le=1000, description="Forms of each challenge's newest version that are made before anybody needs one."
     )

@@ -14,6 +14,7 @@ from web.database import connect, migrate
 from web.errors import PortalError
 from web.lifeline import take_lock
 from web.operator import publish_all
+from web.portal import make_secrets
 from web.queue import EMBEDDED
 from web.settings import DatabaseSettings, PortalSettings, QueueSettings
 from web.supervisor import STOP_FIRST, STOP_LAST, STOP_NEXT, Child, Part, Supervisor, assay_process
@@ -41,6 +42,7 @@ def run(
     with _alone(where.state) as note:
         if not graders.instance_secret.get_secret_value() and not graders.instance_secret_file:
             secrecy.make(graders.secret_file)
+        make_secrets(portal, where)
         migrate(where)
         prepare()
         for sentence in publish_all(graders, connect(where)):

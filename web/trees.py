@@ -19,20 +19,16 @@ from flask import Blueprint, Response, abort, request
 from itsdangerous import BadSignature, TimestampSigner
 
 from graders.trees import FolderStore, Store, TreeMissing
-from web.errors import PortalError
+from web import secrecy
+from web.secrecy import SecretUnavailable
 from web.settings import TreeSettings
 
-__all__ = ["TreeSecretUnusable", "secret_of", "store_of", "token_for", "tree_pages"]
+__all__ = ["secret_of", "store_of", "token_for", "tree_pages"]
 
 TOKEN_SECONDS: Final = 6 * 3600  # that a grading may take from being sent until its files are fetched
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-SHORTEST_SECRET: Final = 32  # characters
 
 log = logging.getLogger(__name__)
-
-
-class TreeSecretUnusable(PortalError):
-    """The secret cannot be read, or could be guessed. The operator's to solve, and the message says how."""
 
 
 def store_of(settings: TreeSettings, state: Path) -> FolderStore:
@@ -41,18 +37,7 @@ def store_of(settings: TreeSettings, state: Path) -> FolderStore:
 
 def secret_of(settings: TreeSettings) -> str:
     """What tokens are signed with; empty when trees are not served."""
-    secret = settings.tree_secret.get_secret_value()
-    if not secret and settings.tree_secret_file:
-        try:
-            secret = Path(settings.tree_secret_file).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            cause = error.strerror if isinstance(error, OSError) else "is no text"
-            raise TreeSecretUnusable(f"ASSAY_TREE_SECRET_FILE: {settings.tree_secret_file}: {cause}") from None
-        if not secret:
-            raise TreeSecretUnusable(f"ASSAY_TREE_SECRET_FILE: {settings.tree_secret_file}: is empty")
-    if secret and len(secret) < SHORTEST_SECRET:
-        raise TreeSecretUnusable(f"ASSAY_TREE_SECRET: is shorter than {SHORTEST_SECRET} characters: make it of chance")
-    return secret
+    return secrecy.read("TREE_SECRET", settings.tree_secret, settings.tree_secret_file)
 
 
 def token_for(digest: str, secret: str) -> str:
@@ -62,8 +47,8 @@ def token_for(digest: str, secret: str) -> str:
 
 def tree_pages(store: Store, secret: str) -> Blueprint:
     """The address of trees, for an application that serves them."""
-    if len(secret) < SHORTEST_SECRET:
-        raise TreeSecretUnusable("ASSAY_TREE_SECRET: trees are not served without one")
+    if len(secret) < secrecy.SHORTEST:
+        raise SecretUnavailable("ASSAY_TREE_SECRET: trees are not served without one")
     pages = Blueprint("trees", __name__)
     signer = _signer(secret)
 

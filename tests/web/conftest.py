@@ -3,19 +3,27 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from graders.trees import FolderStore
 from tests.web.databases import PostgresDatabases, postgres_databases, sqlite_databases, sqlite_settings
 from tests.web.portal_process import PortalProcess
 from tests.web.valkey_server import ValkeyServer
 from web import create_app, queue
 from web.database import Database, connect
+from web.portal import Portal
 from web.queue import Doorbell
 from web.settings import DatabaseSettings, PortalSettings
+
+
+def made_of(database: Database, bell: Doorbell, folder: Path, **settings: Any) -> Portal:
+    """A portal with the secrets of tests."""
+    given = PortalSettings(_env_file=None, **settings)
+    return Portal(given, database, bell, FolderStore(folder / "store"), session_secret="s" * 40, receipt_key="0a" * 32)
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     nowhere = tmp_path / "nowhere"
     database = connect(sqlite_settings(nowhere))
     bell = Doorbell(queue.connect("", nowhere))
-    yield lambda **settings: create_app(PortalSettings(_env_file=None, **settings), database, bell)
+    yield lambda **settings: create_app(made_of(database, bell, nowhere, **settings))
     database.close()
 
 

@@ -15,18 +15,14 @@ from urllib.parse import urlsplit
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
-from web.database import connect
-from web.queue import Doorbell, reach
+from web.portal import assemble, make_secrets
 from web.server import PortalUnavailable, serve
-from web.settings import DatabaseSettings, PortalSettings, QueueSettings
+from web.settings import DatabaseSettings, PortalSettings
 
-where = DatabaseSettings(_env_file=None)
+where, settings = DatabaseSettings(_env_file=None), PortalSettings(_env_file=None)
 try:
-    serve(
-        PortalSettings(_env_file=None),
-        connect(where),
-        Doorbell(reach(QueueSettings(_env_file=None), where.state)),
-    )
+    make_secrets(settings, where)
+    serve(assemble(settings, where))
 except PortalUnavailable as reason:
     sys.exit(str(reason))
 print("stopped", flush=True)

@@ -16,12 +16,12 @@ from werkzeug.test import TestResponse
 
 import web
 from sandbox import Ending, Limits
+from tests.web.conftest import made_of
 from tests.web.valkey_server import ValkeyServer
 from web import create_app
 from web.database import Database
 from web.pages import FIVE_DAYS
 from web.queue import Doorbell
-from web.settings import PortalSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Words that the product does not use; see docs/architecture.md, "Words".
@@ -126,9 +126,9 @@ def test_healthz_is_never_kept(client: FlaskClient) -> None:
     assert "ETag" not in answer.headers
 
 
-def test_readyz_says_what_the_portal_stands_on(valkey: ValkeyServer, database: Database) -> None:
+def test_readyz_says_what_the_portal_stands_on(valkey: ValkeyServer, database: Database, tmp_path: Path) -> None:
     bell = Doorbell(valkey.connect())
-    client = create_app(PortalSettings(_env_file=None), database, bell).test_client()
+    client = create_app(made_of(database, bell, tmp_path)).test_client()
     first = client.get("/readyz")
     assert first.status_code == 503
     assert first.json == {
@@ -209,7 +209,7 @@ def test_every_answer_carries_the_rules_for_the_browser(client: FlaskClient, met
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
     assert policy["base-uri"] == "'none'"
-    assert "script-src" not in policy
+    assert policy["script-src"] == policy["style-src"] == "'self'"
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.conftest import made_of
 from tests.web.databases import sqlite_settings
 from tests.web.portal_process import PATIENCE, PortalProcess
 from web import queue
 from web.database import connect
 from web.queue import Doorbell
 from web.server import PortalUnavailable, serve, why_not
-from web.settings import PortalSettings
 
 StartPortal = Callable[..., PortalProcess]
 
@@ -69,7 +69,7 @@ def test_a_port_is_free_again_as_soon_as_a_portal_has_stopped(start_portal: Star
 def test_an_address_of_another_machine_is_a_sentence(host: str, tmp_path: Path) -> None:
     database, bell = connect(sqlite_settings(tmp_path)), Doorbell(queue.connect("", tmp_path))
     with pytest.raises(PortalUnavailable, match="ASSAY_HOST"):
-        serve(PortalSettings(_env_file=None, host=host, port=0), database, bell)
+        serve(made_of(database, bell, tmp_path, host=host, port=0))
 
 
 def test_a_port_that_is_not_permitted_is_a_sentence() -> None:

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from itsdangerous import TimestampSigner
 
 from graders.trees import FolderStore, digest_of
+from web.secrecy import SecretUnavailable
 from web.settings import PROJECT, TreeSettings
-from web.trees import TOKEN_SECONDS, TreeSecretUnusable, secret_of, token_for, tree_pages
+from web.trees import TOKEN_SECONDS, secret_of, token_for, tree_pages
 
 SECRET: Final = "s" * 40
 FILES: Final = {"main.py": b"print(1)\n", "notes/größe.md": b"x" * 1000, "empty": b"", "d/" + "n" * 200: b"\0" * 512}
@@ -162,7 +163,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             portal = subprocess.Popen(
                 [sys.executable, "-m", "web.cli", "web", "--port", "0"],
                 cwd=PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**os.environ, "ASSAY_STATE": str(tmp_path / "state"), **variables},
+                env={
+                    **os.environ, "ASSAY_STATE": str(tmp_path / "state"), "ASSAY_SESSION_SECRET": SECRET,
+                    "ASSAY_RECEIPT_KEY": "0a" * 32, **variables,
+                },
             )  # fmt: skip
             running.enter_context(portal)
             running.callback(portal.terminate)
@@ -220,7 +224,7 @@ def settings(**values: Any) -> TreeSettings:
 def test_without_a_secret_there_is_no_token_and_no_address(store: FolderStore) -> None:
     assert secret_of(settings()) == ""
     assert token_for(digest_of({}), "") == ""
-    with pytest.raises(TreeSecretUnusable, match="not served without one"):
+    with pytest.raises(SecretUnavailable, match="not served without one"):
         tree_pages(store, "")
 
 
@@ -237,10 +241,10 @@ def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
 def test_a_secret_that_cannot_be_used_is_a_sentence(tmp_path: Path, content: bytes | None, cause: str) -> None:
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
-    with pytest.raises(TreeSecretUnusable, match=cause):
+    with pytest.raises(SecretUnavailable, match=cause):
         secret_of(settings(tree_secret_file=str(tmp_path / "secret")))
 
 
 def test_a_short_secret_is_refused() -> None:
-    with pytest.raises(TreeSecretUnusable, match="shorter than 32 characters"):
+    with pytest.raises(SecretUnavailable, match="shorter than 32 characters"):
         secret_of(settings(tree_secret="hunter2"))

@@ -27,6 +27,8 @@ class ChallengeVersion(Table):
 
 
 class FormState(StrEnum):
+    MAKING = "making"  # a worker with the challenge's generator was asked
+    FAILED = "failed"  # it cannot be made: its author is told why
     POOL = "pool"  # made beforehand, and free
     RESERVED = "reserved"
     ISSUED = "issued"  # somebody works on it
@@ -45,4 +47,8 @@ class Form(Table):
     signature: Mapped[str | None] = mapped_column(String(200))
     state: Mapped[FormState] = mapped_column(words(FormState, "state"))
     equating: Mapped[dict[str, Any] | None]  # the curve that puts all forms on one scale
+    bundle: Mapped[Digest | None]  # the tree that its candidate gets
+    brief: Mapped[str | None] = mapped_column(Text)  # with the form's values in it
+    asked_at: Mapped[datetime | None]  # when a worker was last asked to make it
+    failure: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]

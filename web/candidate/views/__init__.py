@@ -1,0 +1,1 @@
+"""The pages of the candidate, by subject. Thin: what they do is decided in the modules of `web`."""

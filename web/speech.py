@@ -1,0 +1,53 @@
+"""What is said to candidates, in their language: the catalogues in web/locale, and moments and lengths of time.
+
+    _("Hand in")    ngettext("%(num)s file", "%(num)s files", count)    in templates the same, as Jinja has it
+
+English stands in the source and is complete by itself. A sentence that a catalogue lacks is shown in English.
+"""
+
+import gettext as catalogues
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flask import Flask, g, has_request_context
+
+__all__ = ["LOCALES", "arm", "format_moment", "gettext", "ngettext", "speak"]
+
+LOCALES: Final = {"en": "English", "de": "Deutsch"}
+FOLDER: Final = Path(__file__).parent / "locale"
+
+
+def speak(locale: str) -> None:
+    """From here on this request is answered in that language."""
+    g.locale = locale if locale in LOCALES else "en"
+
+
+def _catalogue() -> catalogues.NullTranslations:
+    locale = getattr(g, "locale", "en") if has_request_context() else "en"
+    return catalogues.translation("assay", FOLDER, [locale], fallback=True)
+
+
+def gettext(sentence: str, **values: Any) -> str:
+    said = _catalogue().gettext(sentence)
+    return said % values if values else said
+
+
+def ngettext(one: str, many: str, num: int, **values: Any) -> str:
+    return _catalogue().ngettext(one, many, num) % {"num": num, **values}
+
+
+def format_moment(moment: datetime, time_zone: str = "UTC") -> str:
+    """In the candidate's own time zone, which is named."""
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = ZoneInfo("UTC")
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def arm(app: Flask) -> None:
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    app.jinja_env.filters["moment"] = format_moment

@@ -1,0 +1,279 @@
+"""A candidate's saved work: one state, whichever way they work, and a history of all of it.
+
+    save(whole)    upload, push, restore        ─┐
+    change(parts)  the editor, on top of `base` ─┼─► Snapshot n+1, the newest is the state of the attempt
+    begin(bundle)  what they start from         ─┘
+
+A save is one transaction and no file is written: the bytes lie in `contents`, each once, and a snapshot names them.
+What is handed in or run goes into the store, from which workers read. Whoever edits says on top of which snapshot;
+a file that somebody else has changed since, perhaps the same person in another tab, is never silently overwritten.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from graders.rubric import SubmissionLimits
+from graders.trees import FolderStore, digest_of_hashes
+from web.archives import check_names
+from web.attempts import may_write
+from web.database import now
+from web.errors import SubmissionRejected
+from web.gradings import read_manifest
+from web.models import Attempt, ChallengeVersion, Content, Origin, Snapshot
+
+__all__ = [
+    "Conflict",
+    "Difference",
+    "begin",
+    "change",
+    "compare",
+    "content",
+    "files",
+    "head",
+    "history",
+    "numbered",
+    "restore",
+    "save",
+    "sizes",
+    "store",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Files that were changed on both sides. Nothing was saved; `head` is what is there."""
+
+    head: Snapshot
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+# --------------------------------------------------------------------------------------------------------- reading
+
+
+def head(session: Session, attempt_id: str) -> Snapshot | None:
+    """The newest; None before the start."""
+    return session.scalar(
+        select(Snapshot).where(Snapshot.attempt_id == attempt_id).order_by(Snapshot.number.desc()).limit(1)
+    )
+
+
+def numbered(session: Session, attempt_id: str, number: int) -> Snapshot | None:
+    return session.scalar(select(Snapshot).where(Snapshot.attempt_id == attempt_id, Snapshot.number == number))
+
+
+def history(session: Session, attempt_id: str, most: int = 500) -> list[Snapshot]:
+    """The newest first."""
+    newest = select(Snapshot).where(Snapshot.attempt_id == attempt_id).order_by(Snapshot.number.desc())
+    return list(session.scalars(newest.limit(most)))
+
+
+def files(session: Session, snapshot: Snapshot) -> dict[str, bytes]:
+    names = _names(snapshot)
+    found: dict[str, bytes] = {}
+    for digests in _portions(set(names.values())):
+        rows = session.execute(select(Content.digest, Content.bytes).where(Content.digest.in_(digests)))
+        found.update((digest, content) for digest, content in rows)
+    return {name: found[digest] for name, digest in names.items()}
+
+
+def content(session: Session, snapshot: Snapshot, name: str) -> bytes | None:
+    digest = _names(snapshot).get(name)
+    return None if digest is None else session.scalar(select(Content.bytes).where(Content.digest == digest))
+
+
+def sizes(session: Session, snapshot: Snapshot) -> dict[str, int]:
+    """Bytes of each file, without reading them."""
+    names = _names(snapshot)
+    lengths = _lengths(session, set(names.values()))
+    return {name: lengths[digest] for name, digest in names.items()}
+
+
+def compare(before: Snapshot, after: Snapshot) -> Difference:
+    old, new = _names(before), _names(after)
+    return Difference(
+        added=tuple(sorted(new.keys() - old.keys())),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        changed=tuple(sorted(name for name in new.keys() & old.keys() if new[name] != old[name])),
+    )
+
+
+def _names(snapshot: Snapshot) -> dict[str, str]:
+    if snapshot.names is None:
+        raise SubmissionRejected("This saved work is in the store, and cannot be looked at here.")
+    return snapshot.names
+
+
+# ---------------------------------------------------------------------------------------------------------- saving
+
+
+def begin(session: Session, attempt: Attempt, bundle: Mapping[str, bytes]) -> Snapshot:
+    """What the candidate starts from, as the first of the history. Begun twice it is there once."""
+    known = head(session, attempt.id)
+    if known is not None:
+        return known
+    return _append(session, attempt, None, _keep(session, bundle), _size(bundle), Origin.STARTER, "")
+
+
+def save(
+    session: Session,
+    attempt_id: str,
+    whole: Mapping[str, bytes],
+    origin: Origin,
+    arrived_at: datetime,
+    saved_by: str = "",
+) -> Snapshot:
+    """Make these files the state: what is not among them is no longer there. They were read by web.archives."""
+    attempt = may_write(session, attempt_id, arrived_at)
+    _check(session, attempt, whole.keys(), _size(whole))
+    return _append(session, attempt, head(session, attempt_id), _keep(session, whole), _size(whole), origin, saved_by)
+
+
+def change(
+    session: Session,
+    attempt_id: str,
+    base: int,
+    changes: Mapping[str, bytes | None],
+    arrived_at: datetime,
+    saved_by: str = "",
+) -> Snapshot | Conflict:
+    """Apply what an editor changed on top of snapshot `base`; None removes a file.
+
+    Changes of different files are merged. When a file differs from `base` here and there, nothing is saved.
+    """
+    attempt = may_write(session, attempt_id, arrived_at)
+    newest = head(session, attempt_id)
+    if newest is None:
+        raise SubmissionRejected("There is nothing to change yet. Load the page anew.")
+    started_from = newest if newest.number == base else numbered(session, attempt_id, base)
+    if started_from is None:
+        raise SubmissionRejected("This page is of another attempt. Load it anew; what you typed stays in this browser.")
+    old, present = _names(started_from), _names(newest)
+    wanted = {name: None if made is None else hashlib.sha256(made).hexdigest() for name, made in changes.items()}
+    torn = tuple(
+        sorted(
+            name
+            for name, digest in wanted.items()
+            if present.get(name) != old.get(name) and present.get(name) != digest
+        )
+    )
+    if torn:
+        return Conflict(newest, torn)
+    after = dict(present)
+    for name, digest in wanted.items():
+        if digest is None:
+            after.pop(name, None)
+        else:
+            after[name] = digest
+    if after == present:
+        return newest
+    _keep(session, {name: made for name, made in changes.items() if made is not None})
+    size = newest.bytes + _growth(session, present, after, changes)
+    _check(session, attempt, after.keys(), size)
+    return _append(session, attempt, newest, after, size, Origin.BROWSER, saved_by)
+
+
+def restore(session: Session, attempt_id: str, number: int, arrived_at: datetime, saved_by: str = "") -> Snapshot:
+    """Make an older snapshot the state again. What is there now stays in the history."""
+    attempt = may_write(session, attempt_id, arrived_at)
+    old = numbered(session, attempt_id, number)
+    if old is None:
+        raise SubmissionRejected("There is no saved work of that number.")
+    return _append(session, attempt, head(session, attempt_id), _names(old), old.bytes, Origin.RESTORED, saved_by)
+
+
+def store(session: Session, snapshot: Snapshot, place: FolderStore) -> str:
+    """Put it where workers read. The digest is the snapshot's own, so this can be done before or after any commit."""
+    return place.put(files(session, snapshot))
+
+
+def _append(
+    session: Session,
+    attempt: Attempt,
+    newest: Snapshot | None,
+    names: Mapping[str, str],
+    size: int,
+    origin: Origin,
+    saved_by: str,
+) -> Snapshot:
+    tree = digest_of_hashes(names)
+    if newest is not None and newest.tree == tree:
+        return newest  # nothing has changed, and a history of nothing helps nobody
+    snapshot = Snapshot(
+        attempt_id=attempt.id,
+        number=1 + (newest.number if newest else 0),
+        tree=tree,
+        names=dict(names),
+        files=len(names),
+        bytes=size,
+        origin=origin,
+        saved_by=saved_by[:40],
+        taken_at=now(session),
+    )
+    session.add(snapshot)
+    session.flush()
+    return snapshot
+
+
+def _keep(session: Session, made: Mapping[str, bytes]) -> dict[str, str]:
+    names = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
+    rows = {names[name]: {"digest": names[name], "bytes": content} for name, content in made.items()}
+    if rows:
+        insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
+        statement = insert(Content).on_conflict_do_nothing(index_elements=["digest"])
+        session.execute(statement, [rows[digest] for digest in sorted(rows)])  # in order: two saves never deadlock
+    return names
+
+
+def _size(made: Mapping[str, bytes]) -> int:
+    return sum(map(len, made.values()))
+
+
+def _growth(
+    session: Session, present: Mapping[str, str], after: Mapping[str, str], changes: Mapping[str, bytes | None]
+) -> int:
+    """Bytes that the state gains by the changes; it may be less than none."""
+    touched = [name for name in changes if after.get(name) != present.get(name)]
+    lengths = _lengths(session, {present[name] for name in touched if name in present})
+    return sum(len(changes[name] or b"") - lengths.get(present.get(name, ""), 0) for name in touched)
+
+
+def _lengths(session: Session, digests: set[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in _portions(digests):
+        rows = session.execute(select(Content.digest, func.length(Content.bytes)).where(Content.digest.in_(some)))
+        found.update((digest, length) for digest, length in rows)
+    return found
+
+
+def _portions(digests: set[str]) -> Iterator[list[str]]:
+    """As many at a time as either database takes in one statement."""
+    wanted = sorted(digests)
+    return (wanted[at : at + 500] for at in range(0, len(wanted), 500))
+
+
+def _check(session: Session, attempt: Attempt, names: Iterable[str], size: int) -> None:
+    limits = _limits(session, attempt)
+    check_names(names, limits)
+    if size > limits.total_kb << 10:
+        raise SubmissionRejected(
+            f"Together the files are larger than {limits.total_kb:,} kB, which is the most that can be handed in. "
+            "Make some smaller or leave some out. Nothing was saved; what was saved before is still there."
+        )
+
+
+def _limits(session: Session, attempt: Attempt) -> SubmissionLimits:
+    return read_manifest(session.get_one(ChallengeVersion, attempt.challenge_digest)).submission
