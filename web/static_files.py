@@ -6,7 +6,7 @@ from typing import Final
 
 from flask import Response, abort, request
 
-KINDS: Final = {".css": "text/css", ".svg": "image/svg+xml"}  # what else lies in the folder is not served
+KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}  # nothing else is served
 
 
 class StaticFiles:

@@ -295,7 +295,7 @@ def upgrade() -> None:
         """
     )
     _allow("snapshots", "origin", SNAPSHOTS)
-    with op.batch_alter_table("snapshots", table_args=_check("snapshots", "origin", SNAPSHOTS)) as batch:
+    with op.batch_alter_table("snapshots") as batch:
         batch.create_unique_constraint("uq_snapshots_attempt_id_number", ["attempt_id", "number"])
 
 
@@ -309,24 +309,17 @@ def _drop(table: str, columns: list[sa.Column[Any]]) -> None:
         op.drop_column(table, column.name)
 
 
-def _check(table: str, name: str, rule: str) -> tuple[sa.CheckConstraint, ...]:
-    """SQLite changes a table by copying it into another one, and forgets each check that it is not told again."""
-    return (sa.CheckConstraint(rule, name=op.f(f"ck_{table}_{name}")),)
-
-
 def _allow(table: str, name: str, rule: str) -> None:
     """Put another rule in the place of the one check of this name."""
-    if op.get_context().dialect.name == "sqlite":
-        with op.batch_alter_table(table, table_args=_check(table, name, rule), recreate="always"):
-            return
-    op.drop_constraint(op.f(f"ck_{table}_{name}"), table, type_="check")
-    op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, rule)
+    with op.batch_alter_table(table) as batch:
+        batch.drop_constraint(op.f(f"ck_{table}_{name}"), type_="check")
+        batch.create_check_constraint(op.f(f"ck_{table}_{name}"), rule)
 
 
 def downgrade() -> None:
     # A submission may stand on saved work of a new kind: nothing is deleted, it is called by the nearest old word.
     op.execute("UPDATE snapshots SET origin = 'browser' WHERE origin IN ('starter', 'restored')")
-    with op.batch_alter_table("snapshots", table_args=_check("snapshots", "origin", SNAPSHOTS_BEFORE)) as batch:
+    with op.batch_alter_table("snapshots") as batch:
         batch.drop_constraint("uq_snapshots_attempt_id_number", type_="unique")
     _drop("snapshots", _of_snapshots())
     _allow("snapshots", "origin", SNAPSHOTS_BEFORE)
