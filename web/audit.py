@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from web.database import lock, now
 from web.models import AuditEvent
 
-__all__ = ["note", "verify"]
+__all__ = ["note", "seal", "verify"]
 
 FIRST: Final = "0" * 64
 NOTED: Final = "audit: noted and not sealed"
@@ -40,7 +40,7 @@ def note(session: Session, actor: str, action: str, subject_kind: str, subject_i
     """
     if NOTED not in session.info:
         session.info[NOTED] = []
-        event.listen(session, "before_commit", _seal)
+        event.listen(session, "before_commit", seal)
         event.listen(session, "after_rollback", _forget)
     session.info[NOTED].append(_Note(actor, action, subject_kind, subject_id, details))
 
@@ -49,7 +49,8 @@ def _forget(session: Session) -> None:
     session.info[NOTED].clear()
 
 
-def _seal(session: Session) -> None:
+def seal(session: Session) -> None:
+    """Write down what was noted, as the last step before a commit."""
     notes: list[_Note] = session.info[NOTED]
     if not notes:
         return

@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 from web.errors import PortalError
 from web.lifeline import take_lock
@@ -55,7 +55,7 @@ class _Ways(NamedTuple):
 class Database:
     def __init__(self, url: URL) -> None:
         self.url = url
-        self._left_behind: list[_Ways] = []
+        self._left_behind: list[Pool] = []
         self._ways = self._make_ways()
 
     def _make_ways(self) -> _Ways:
@@ -71,9 +71,10 @@ class Database:
     def _mine(self) -> _Ways:
         if self._ways.process != os.getpid():
             # Two processes cannot talk over one connection. What a fork inherited is kept and never touched: closing
-            # it would say farewell in the parent's name.
-            self._left_behind.append(self._ways)
-            self._ways = self._make_ways()
+            # it would say farewell in the parent's name. Statements that the parent has compiled are good here, too.
+            self._left_behind.append(self._ways.engine.pool)
+            self._ways.engine.dispose(close=False)
+            self._ways = self._ways._replace(process=os.getpid())
         return self._ways
 
     @property

@@ -26,6 +26,7 @@ from web.errors import one_line
 from web.gradings import Outcome
 from web.horse import Worker
 from web.queue import Act, Doorbell, Kind, graded, reach, recorded
+from web.rehearsals import warm_up
 from web.relay import Relay
 from web.settings import DatabaseSettings, GradingSettings, QueueSettings, TreeSettings
 from web.trees import secret_of, token_for
@@ -53,7 +54,9 @@ def grade(ready: Callable[[], object]) -> None:
 def record_reports(ready: Callable[[], object]) -> None:
     """The recording worker. It holds the database, and no Docker."""
     where, queue = DatabaseSettings(), QueueSettings()
-    act = recorder(connect(where), GradingSettings())
+    settings, database = GradingSettings(), connect(where)
+    act = recorder(database, settings)
+    warm_up(database, settings)
     connection = reach(queue, where.state, patience=PATIENCE_SECONDS)
     Worker(Kind.RECORDING, act, connection, drain_seconds=queue.drain_seconds).run(ready)
 

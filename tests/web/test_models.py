@@ -145,14 +145,14 @@ def test_a_lock_lets_one_pass_at_a_time(database: Database) -> None:
 
 def test_a_fork_talks_over_a_connection_of_its_own(database: Database) -> None:
     add_role(database)
-    inherited = database.engine
+    inherited = database.engine.pool
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             for _ in range(10):
                 add_role(database, "from the child")
-            os.write(theirs, b"its own" if database.engine is not inherited else b"its parent's")
+            os.write(theirs, b"its own" if database.engine.pool is not inherited else b"its parent's")
         finally:
             os._exit(0)
     os.close(theirs)
