@@ -13,14 +13,16 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from graders.rubric import SubmissionLimits
+from graders.rubric import Manifest
 from graders.trees import FolderStore, digest_of_hashes
+from web import audit
 from web.archives import check_names
 from web.attempts import may_write
 from web.database import now
@@ -31,6 +33,7 @@ from web.models import Attempt, ChallengeVersion, Content, Origin, Snapshot
 __all__ = [
     "Conflict",
     "Difference",
+    "Saved",
     "begin",
     "change",
     "compare",
@@ -38,12 +41,15 @@ __all__ = [
     "files",
     "head",
     "history",
+    "manifest_of",
     "numbered",
     "restore",
     "save",
     "sizes",
     "store",
 ]
+
+ACTIONS: Final = {Origin.UPLOAD: "uploaded", Origin.PUSH: "pushed", Origin.RESTORED: "restored"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,12 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    snapshot: Snapshot
+    sizes: dict[str, int]  # bytes of each of its files
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -62,6 +74,11 @@ class Difference:
 
 
 # --------------------------------------------------------------------------------------------------------- reading
+
+
+def manifest_of(session: Session, attempt: Attempt) -> Manifest:
+    """What the challenge wants to be handed in, and how much of it."""
+    return read_manifest(session.get_one(ChallengeVersion, attempt.challenge_digest))
 
 
 def head(session: Session, attempt_id: str) -> Snapshot | None:
@@ -139,7 +156,9 @@ def save(
     """Make these files the state: what is not among them is no longer there. They were read by web.archives."""
     attempt = may_write(session, attempt_id, arrived_at)
     _check(session, attempt, whole.keys(), _size(whole))
-    return _append(session, attempt, head(session, attempt_id), _keep(session, whole), _size(whole), origin, saved_by)
+    before = head(session, attempt_id)
+    after = _append(session, attempt, before, _keep(session, whole), _size(whole), origin, saved_by)
+    return _noted(session, before, after)
 
 
 def change(
@@ -149,20 +168,16 @@ def change(
     changes: Mapping[str, bytes | None],
     arrived_at: datetime,
     saved_by: str = "",
-) -> Snapshot | Conflict:
+) -> Saved | Conflict:
     """Apply what an editor changed on top of snapshot `base`; None removes a file.
 
-    Changes of different files are merged. When a file differs from `base` here and there, nothing is saved.
+    Changes of different files are merged. When a file differs from `base` here and there, nothing is saved. Sent twice,
+    because the first answer was lost, it is there once.
     """
-    attempt = may_write(session, attempt_id, arrived_at)
-    newest = head(session, attempt_id)
-    if newest is None:
-        raise SubmissionRejected("There is nothing to change yet. Load the page anew.")
-    started_from = newest if newest.number == base else numbered(session, attempt_id, base)
-    if started_from is None:
-        raise SubmissionRejected("This page is of another attempt. Load it anew; what you typed stays in this browser.")
-    old, present = _names(started_from), _names(newest)
     wanted = {name: None if made is None else hashlib.sha256(made).hexdigest() for name, made in changes.items()}
+    attempt = may_write(session, attempt_id, arrived_at)
+    newest, started_from = _newest_and(session, attempt_id, base)
+    old, present = _names(started_from), _names(newest)
     torn = tuple(
         sorted(
             name
@@ -179,11 +194,27 @@ def change(
         else:
             after[name] = digest
     if after == present:
-        return newest
-    _keep(session, {name: made for name, made in changes.items() if made is not None})
-    size = newest.bytes + _growth(session, present, after, changes)
-    _check(session, attempt, after.keys(), size)
-    return _append(session, attempt, newest, after, size, Origin.BROWSER, saved_by)
+        return Saved(newest, sizes(session, newest))
+    made = {name: content for name, content in changes.items() if content is not None}
+    lengths = _lengths(session, set(after.values())) | {str(wanted[name]): len(made[name]) for name in made}
+    lengths_of_names = {name: lengths[digest] for name, digest in after.items()}
+    size = sum(lengths_of_names.values())
+    _check(session, attempt, after.keys() if after.keys() - present.keys() else (), size)
+    _keep(session, made)
+    return Saved(_append(session, attempt, newest, after, size, Origin.BROWSER, saved_by), lengths_of_names)
+
+
+def _newest_and(session: Session, attempt_id: str, base: int) -> tuple[Snapshot, Snapshot]:
+    """The newest, and the one that an editor started from; often they are the same."""
+    mine = Snapshot.attempt_id == attempt_id
+    last = select(func.max(Snapshot.number)).where(mine).scalar_subquery()
+    wanted = select(Snapshot).where(mine, or_(Snapshot.number == base, Snapshot.number == last))
+    found = session.scalars(wanted.order_by(Snapshot.number.desc())).all()
+    if not found:
+        raise SubmissionRejected("There is nothing to change yet. Load the page anew.")
+    if found[-1].number != base:
+        raise SubmissionRejected("This page is of another attempt. Load it anew; what you typed stays in this browser.")
+    return found[0], found[-1]
 
 
 def restore(session: Session, attempt_id: str, number: int, arrived_at: datetime, saved_by: str = "") -> Snapshot:
@@ -192,7 +223,23 @@ def restore(session: Session, attempt_id: str, number: int, arrived_at: datetime
     old = numbered(session, attempt_id, number)
     if old is None:
         raise SubmissionRejected("There is no saved work of that number.")
-    return _append(session, attempt, head(session, attempt_id), _names(old), old.bytes, Origin.RESTORED, saved_by)
+    before = head(session, attempt_id)
+    after = _append(session, attempt, before, _names(old), old.bytes, Origin.RESTORED, saved_by)
+    return _noted(session, before, after)
+
+
+def _noted(session: Session, before: Snapshot | None, after: Snapshot) -> Snapshot:
+    """With an event in the audit trail, unless nothing has changed.
+
+    What an editor saves by itself every few seconds has none: the chain has one end, at which all who save would wait
+    for each other. A snapshot is such a record already: it has time, origin and sender, and is never changed.
+    """
+    if before is None or after.number != before.number:
+        audit.note(
+            session, f"attempt {after.attempt_id}", f"work.{ACTIONS.get(after.origin, 'saved')}", "attempt",
+            after.attempt_id, number=after.number, tree=after.tree,
+        )  # fmt: skip
+    return after
 
 
 def store(session: Session, snapshot: Snapshot, place: FolderStore) -> str:
@@ -242,15 +289,6 @@ def _size(made: Mapping[str, bytes]) -> int:
     return sum(map(len, made.values()))
 
 
-def _growth(
-    session: Session, present: Mapping[str, str], after: Mapping[str, str], changes: Mapping[str, bytes | None]
-) -> int:
-    """Bytes that the state gains by the changes; it may be less than none."""
-    touched = [name for name in changes if after.get(name) != present.get(name)]
-    lengths = _lengths(session, {present[name] for name in touched if name in present})
-    return sum(len(changes[name] or b"") - lengths.get(present.get(name, ""), 0) for name in touched)
-
-
 def _lengths(session: Session, digests: set[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for some in _portions(digests):
@@ -260,20 +298,16 @@ def _lengths(session: Session, digests: set[str]) -> dict[str, int]:
 
 
 def _portions(digests: set[str]) -> Iterator[list[str]]:
-    """As many at a time as either database takes in one statement."""
+    """As many at a time as either database takes in one statement: all files of one snapshot (graders.rubric)."""
     wanted = sorted(digests)
-    return (wanted[at : at + 500] for at in range(0, len(wanted), 500))
+    return (wanted[at : at + 5000] for at in range(0, len(wanted), 5000))
 
 
 def _check(session: Session, attempt: Attempt, names: Iterable[str], size: int) -> None:
-    limits = _limits(session, attempt)
+    limits = manifest_of(session, attempt).submission
     check_names(names, limits)
     if size > limits.total_kb << 10:
         raise SubmissionRejected(
             f"Together the files are larger than {limits.total_kb:,} kB, which is the most that can be handed in. "
             "Make some smaller or leave some out. Nothing was saved; what was saved before is still there."
         )
-
-
-def _limits(session: Session, attempt: Attempt) -> SubmissionLimits:
-    return read_manifest(session.get_one(ChallengeVersion, attempt.challenge_digest)).submission

@@ -1,1 +1,3 @@
 """The pages of the candidate, by subject. Thin: what they do is decided in the modules of `web`."""
+
+from web.candidate.views import work as work
