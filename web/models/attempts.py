@@ -165,6 +165,9 @@ class Check(Table):
     tree: Mapped[Digest]
     state: Mapped[CheckState] = mapped_column(words(CheckState, "state"), default=CheckState.WAITING)
     asked_at: Mapped[datetime]
+    rung_at: Mapped[datetime | None]  # when a worker was last asked; NULL: one has to be
+    fence: Mapped[int] = mapped_column(Integer, default=0)  # raised with each asking: only its report counts
+    tries: Mapped[int] = mapped_column(Integer, default=0)  # that ended badly by our own fault
     began_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     ending: Mapped[str | None] = mapped_column(String(40))  # of its program, as sandbox.Ending has it

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from web.models.columns import Digest, Id, Table, new_id, words
@@ -50,5 +50,6 @@ class Form(Table):
     bundle: Mapped[Digest | None]  # the tree that its candidate gets
     brief: Mapped[str | None] = mapped_column(Text)  # with the form's values in it
     asked_at: Mapped[datetime | None]  # when a worker was last asked to make it
+    fence: Mapped[int] = mapped_column(Integer, default=0)  # how often one was asked
     failure: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]

@@ -44,6 +44,7 @@ def _of_forms() -> list[sa.Column[Any]]:
         sa.Column("bundle", DIGEST),
         sa.Column("brief", sa.Text),
         sa.Column("asked_at", MOMENT),
+        sa.Column("fence", sa.Integer, nullable=False, server_default="0"),
         sa.Column("failure", sa.Text),
     ]
 
@@ -219,6 +220,9 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("rung_at", MOMENT),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("began_at", MOMENT),
         sa.Column("ended_at", MOMENT),
         sa.Column("ending", sa.String(length=40)),
