@@ -6,10 +6,11 @@ from typing import Final
 
 import click
 
-from benchmarks import Figure, Measure, grading, recovery, sandbox
+from benchmarks import Figure, Measure, grading, portal, recovery, sandbox
 
 BENCHMARKS: Final[dict[str, Measure]] = {
     "grading": grading.measure,
+    "portal": portal.measure,
     "recovery": recovery.measure,
     "sandbox": sandbox.measure,
 }

@@ -45,10 +45,14 @@ class PortalUnavailable(Exception):
     """The portal could not start, or could not go on. The operator's to solve, and the message says how."""
 
 
-def serve(portal: Portal, announce: Callable[[str], None] = click.echo) -> None:
+def serve(
+    portal: Portal,
+    announce: Callable[[str], None] = click.echo,
+    make_app: Callable[[Portal], Flask] = create_app,
+) -> None:
     """Serve until told to stop; `announce` gets the address once, when the portal answers there."""
     settings = portal.settings
-    app = create_app(portal)
+    app = make_app(portal)
     listener = _listen(settings.host, settings.port)
     here, port = listener.getsockname()[:2]
     if here in ("0.0.0.0", "::"):  # noqa: S104  # we compare; nothing is bound here
