@@ -1,8 +1,10 @@
 """The words that the portal, the grading workers and every challenge share, and the messages between them.
 
-    portal ── GradingRequest ──► grading worker ── GradingReport ──► portal
+    portal ── GradingRequest ──► grading worker  ── GradingReport ──► portal
+    portal ── CheckRequest   ──► checking worker ── CheckReport   ──► portal
+    portal ── FormRequest    ──► forming worker  ── FormReport    ──► portal
 
-Both messages are JSON and nothing else crosses: no object, no name of a function, no database, no secret. What a
+All messages are JSON and nothing else crosses: no object, no name of a function, no database, no secret. What a
 message is given by its sender is read strictly: a number is not a text, an unknown field is an error, and a version
 that this code does not speak is refused instead of guessed at.
 """
@@ -24,12 +26,16 @@ from sandbox import Ending, Limits, Sandbox
 __all__ = [
     "Bundle",
     "ChallengeInvalid",
+    "CheckReport",
+    "CheckRequest",
     "Evidence",
     "Exchange",
     "Failure",
     "Fault",
     "Finding",
     "Form",
+    "FormReport",
+    "FormRequest",
     "Generator",
     "Grader",
     "GraderFailed",
@@ -40,10 +46,11 @@ __all__ = [
     "Message",
     "MessageUnreadable",
     "Provenance",
+    "RoomLimits",
     "Submission",
 ]
 
-VERSION: Final = 1  # of both messages; raised when an older reader would misunderstand a newer sender
+VERSION: Final = 1  # of all messages; raised when an older reader would misunderstand a newer sender
 
 
 class GradersError(Exception):
@@ -193,6 +200,92 @@ class GradingReport(Message):
     def _findings_or_a_failure(self) -> Self:
         if self.failure is not None and self.findings:
             raise ValueError("a report has findings or a failure, not both")
+        return self
+
+
+# ------------------------------------------------------------------------------------------------ checks and forms
+
+LONGEST_OUTPUT: Final = 65_536  # characters of what a check printed that are kept
+LONGEST_BRIEF: Final = 400_000
+
+
+class RoomLimits(Message):
+    """What one room of a challenge may use; see sandbox.Limits."""
+
+    seconds: float = 10
+    memory_mb: int = 256
+    processes: int = 64
+    output_kb: int = 256
+    disk_mb: int = 32
+    cpus: float = 1.0
+
+
+class CheckRequest(Message):
+    """What a checking worker is asked: to run a command of the challenge's over a candidate's saved work.
+
+    All that it takes stands here, so that this worker needs no challenge, and so no answer, on its host.
+    """
+
+    version: Literal[1] = VERSION
+    check: Identifier
+    fence: int = Field(ge=1)  # which try this is: only the report of the newest is recorded
+    command: tuple[str, ...] = Field(min_length=1, max_length=100)
+    seconds: float = Field(gt=0, le=3600)
+    image: Key
+    limits: RoomLimits
+    work: Digest  # the tree of the candidate's files
+    token: str = Field("", max_length=1000, description="Lets a worker without a shared store fetch the files.")
+    bundle: Digest | None = None  # the tree that the candidate got, for what the check needs and they removed
+    bundle_token: str = Field("", max_length=1000)
+    deliverables: tuple[str, ...] = ()  # never taken from the bundle: what is not handed in is not there
+
+
+class CheckReport(Message):
+    """What a checking worker answers: how the command ended, or why it did not run. Candidates read it, as text."""
+
+    version: Literal[1] = VERSION
+    check: Identifier
+    fence: int = Field(ge=1)
+    ending: Ending | None = None
+    exit_code: int | None = None
+    seconds: float = Field(0, ge=0)
+    output: str = Field("", max_length=LONGEST_OUTPUT + 200, description="Both streams as they came, perhaps cut.")
+    failure: Failure | None = None
+
+    @model_validator(mode="after")
+    def _an_ending_or_a_failure(self) -> Self:
+        if (self.ending is None) == (self.failure is None):
+            raise ValueError("a report has an ending or a failure, and not both")
+        return self
+
+
+class FormRequest(Message):
+    """What a forming worker is asked: to make what the candidate of one form gets."""
+
+    version: Literal[1] = VERSION
+    form: Identifier
+    fence: int = Field(ge=1)
+    challenge: Key
+    challenge_digest: Digest
+    reference: Identifier  # what the form's seed is derived from
+    token: str = Field("", max_length=1000, description="Lets a worker without a shared store hand the files in.")
+
+
+class FormReport(Message):
+    """What a forming worker answers: the digest of the files, which it has put into the store, and the brief."""
+
+    version: Literal[1] = VERSION
+    form: Identifier
+    fence: int = Field(ge=1)
+    bundle: Digest | None = None
+    brief: str = Field("", max_length=LONGEST_BRIEF)
+    signature: str = Field("", max_length=200)
+    failure: Failure | None = None
+
+    @model_validator(mode="after")
+    def _a_bundle_or_a_failure(self) -> Self:
+        if (self.bundle is None) == (self.failure is None):
+            raise ValueError("a report has a bundle or a failure, and not both")
         return self
 
 

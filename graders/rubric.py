@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from graders.contract import Key, Message
+from graders.contract import Key, Message, RoomLimits
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
 Note = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]  # a sentence that may be missing
@@ -69,17 +69,6 @@ class Cap(Message):
     reason: Sentence
 
 
-class RoomLimits(Message):
-    """What one room of this challenge may use; see sandbox.Limits."""
-
-    seconds: float = 10
-    memory_mb: int = 256
-    processes: int = 64
-    output_kb: int = 256
-    disk_mb: int = 32
-    cpus: float = 1.0
-
-
 class SubmissionLimits(Message):
     files: int = Field(200, ge=1, le=5000)
     total_kb: int = Field(2048, ge=1, le=65536)
@@ -96,6 +85,8 @@ class Manifest(Message):
     deliverables: tuple[str, ...] = Field(min_length=1, description="Files or folders that are handed in.")
     image: Key = "python"
     grading_seconds: int = Field(300, ge=5, le=3600, description="The grader may take so long, all in all.")
+    check: tuple[str, ...] = Field((), max_length=100, description="What candidates run to try their work; none: ().")
+    check_seconds: int = Field(30, ge=1, le=600, description="That it may take, by the clock.")
     sidecars: tuple[Key, ...] = ()
     parts: dict[Key, Part] = Field(min_length=1)
     caps: tuple[Cap, ...] = ()

@@ -12,7 +12,7 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -21,7 +21,18 @@ from urllib.parse import urlsplit
 
 from graders.contract import GradersError
 
-__all__ = ["FolderStore", "HttpStore", "Store", "TreeMissing", "digest_of", "digest_of_hashes"]
+__all__ = [
+    "MOST_BYTES",
+    "FolderStore",
+    "HttpStore",
+    "Store",
+    "TreeMissing",
+    "digest_of",
+    "digest_of_hashes",
+    "packed",
+    "store_at",
+    "unpacked",
+]
 
 DIGEST: Final = re.compile("[0-9a-f]{64}")
 MOST_BYTES: Final = 128 << 20  # of one tree as a tar; the largest submission that a challenge can allow is half of it
@@ -136,7 +147,7 @@ class FolderStore:
 
 
 class HttpStore:
-    """Trees of a portal elsewhere, for hosts that share no folder with it: GET <url>/trees/<digest>, a tar.
+    """Trees of a portal elsewhere, for hosts that share no folder with it: GET and PUT <url>/trees/<digest>, a tar.
 
     Plain connections, so that nothing follows a redirection with the token, or asks a proxy of the environment.
     """
@@ -145,37 +156,62 @@ class HttpStore:
         self._url = urlsplit(url)
         self._token = token
 
+    def put(self, files: Mapping[str, bytes]) -> str:
+        """As FolderStore.put: when the portal says that it has them, they survive a power cut there."""
+        digest = digest_of(files)
+        self._asked("PUT", digest, b"".join(packed(files)))
+        return digest
+
     def get(self, digest: str) -> dict[str, bytes]:
         """As FolderStore.get: what does not have the digest was never given."""
-        where = f"tree {digest[:12]}: {self._url.scheme}://{self._url.netloc}"
-        if not DIGEST.fullmatch(digest):
-            raise TreeMissing(f"{where}: is no digest")
-        try:
-            files = _unpacked(self._fetched(digest, where), where)
-        except (OSError, HTTPException) as error:
-            raise TreeMissing(f"{where}: {error or type(error).__name__}: does the portal answer there?") from None
+        content = self._asked("GET", digest)
+        if len(content) > MOST_BYTES:
+            raise TreeMissing(f"{self._where(digest)}: sends more than {MOST_BYTES >> 20} MB")
+        files = unpacked(content, self._where(digest))
         if digest_of(files) != digest:
-            raise TreeMissing(f"{where}: sends other files than those of this digest")
+            raise TreeMissing(f"{self._where(digest)}: sends other files than those of this digest")
         return files
 
-    def _fetched(self, digest: str, where: str) -> bytes:
+    def _asked(self, method: str, digest: str, body: bytes | None = None) -> bytes:
+        where = self._where(digest)
+        if not DIGEST.fullmatch(digest):
+            raise TreeMissing(f"{where}: is no digest")
         kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
-        with closing(kind(self._url.netloc, timeout=PATIENCE)) as portal:
-            path = f"{self._url.path.rstrip('/')}/trees/{digest}"
-            portal.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
-            answer = portal.getresponse()
-            if answer.status != 200:
-                raise TreeMissing(
-                    f"{where}: answers {answer.status}: it does not have the tree, or takes no token like ours: "
-                    "is ASSAY_TREE_SECRET set there, and the clock of both right?"
-                )
-            content = answer.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise TreeMissing(f"{where}: sends more than {MOST_BYTES >> 20} MB")
-        return content
+        try:
+            with closing(kind(self._url.netloc, timeout=PATIENCE)) as portal:
+                path = f"{self._url.path.rstrip('/')}/trees/{digest}"
+                portal.request(method, path, body, {"Authorization": f"Bearer {self._token}"})
+                answer = portal.getresponse()
+                if answer.status != (200 if method == "GET" else 204):
+                    raise TreeMissing(
+                        f"{where}: answers {answer.status}: it does not have the tree, or takes no token like ours: "
+                        "is ASSAY_TREE_SECRET set there, and the clock of both right?"
+                    )
+                return answer.read(MOST_BYTES + 1)
+        except (OSError, HTTPException) as error:
+            raise TreeMissing(f"{where}: {error or type(error).__name__}: does the portal answer there?") from None
+
+    def _where(self, digest: str) -> str:
+        return f"tree {digest[:12]}: {self._url.scheme}://{self._url.netloc}"
 
 
-def _unpacked(content: bytes, where: str) -> dict[str, bytes]:
+def store_at(url: str, folder: Path, token: str) -> Store:
+    """That of the portal at `url`, with a token of its own; without one, the folder that both share."""
+    return HttpStore(url, token) if url else FolderStore(folder)
+
+
+def packed(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    """A tar of regular files in order of their names: the same bytes for the same tree."""
+    for name in sorted(files):
+        member = tarfile.TarInfo(name)
+        member.size = len(files[name])
+        yield member.tobuf(tarfile.PAX_FORMAT)
+        yield files[name]
+        yield bytes(-member.size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def unpacked(content: bytes, where: str) -> dict[str, bytes]:
     """The files of a tar, in memory: names are data, and no path is ever made of them."""
     files = {}
     left = len(content)  # a member that says it is longer than the whole, such as a sparse one, is none of ours

@@ -296,6 +296,7 @@ class WatchedRoom:
         stdin: bytes = b"",
         collect: Sequence[str] = (),
         seconds: float | None = None,
+        hear: Callable[[bytes], object] | None = None,
     ) -> Execution:
         if seconds is not None and seconds > self._limits.seconds:
             self._watched.refuse(
@@ -303,7 +304,7 @@ class WatchedRoom:
                 "ask for less, or raise limits.seconds in challenge.toml"
             )
         with self._watched.asking():
-            execution = self._room.run(command, stdin=stdin, collect=collect, seconds=seconds)
+            execution = self._room.run(command, stdin=stdin, collect=collect, seconds=seconds, hear=hear)
         self._watched.note_run(command, stdin, execution)
         return execution
 

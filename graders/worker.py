@@ -34,7 +34,7 @@ from graders.contract import (
     Provenance,
 )
 from graders.settings import GradersSettings
-from graders.trees import FolderStore, HttpStore
+from graders.trees import store_at
 from graders.versions import VersionMissing, Versions
 from graders.watch import Record, storable
 from sandbox import SandboxError
@@ -43,7 +43,7 @@ from sandbox.docker import DockerSandbox, Engine
 from sandbox.images import pinned
 from sandbox.settings import SandboxSettings
 
-__all__ = ["GradingWorker"]
+__all__ = ["GradingWorker", "in_words"]
 
 LARGEST_REPORT: Final = 900_000  # bytes of JSON
 LONGEST_MESSAGE: Final = 4000
@@ -142,9 +142,8 @@ class GradingWorker:
             return grading.grade(challenge, files, course.form, rooms, course.record).findings
 
     def _tree(self, request: GradingRequest) -> dict[str, bytes]:
-        if self._settings.portal_url:
-            return HttpStore(self._settings.portal_url, request.token).get(request.submission)
-        return FolderStore(self._settings.store_folder).get(request.submission)
+        store = store_at(self._settings.portal_url, self._settings.store_folder, request.token)
+        return store.get(request.submission)
 
 
 def _report(course: Course, findings: tuple[Finding, ...]) -> str:
@@ -171,16 +170,16 @@ def _shortened(finding: Finding, pieces: int, characters: int) -> Finding:
 
 def _failed(course: Course, fault: Fault, error: Exception) -> str:
     request = course.request
-    failure = Failure(fault_of=fault, message=_words(error))
+    failure = Failure(fault_of=fault, message=in_words(error))
     report = GradingReport(
         grading=request.grading, fence=request.fence, failure=failure, provenance=course.provenance()
     )
     return report.to_json()
 
 
-def _words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     if isinstance(error, MemoryError):
-        return "the grading worker has no memory left: give it more, or run fewer of them on this host"
+        return "the worker has no memory left: give it more, or run fewer of them on this host"
     if isinstance(error, OSError) and error.filename:
         return storable(f"{error.filename}: {error.strerror}")[:LONGEST_MESSAGE]
     return storable(str(error) or type(error).__name__)[:LONGEST_MESSAGE]

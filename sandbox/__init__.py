@@ -12,7 +12,7 @@ never answers; evidence comes out, never verdicts; time is measured where no pro
 `sandbox.run(...)` is the short form for one program in a room of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -148,10 +148,12 @@ class Room(Protocol):
         stdin: bytes = b"",
         collect: Sequence[str] = (),
         seconds: float | None = None,
+        hear: Callable[[bytes], object] | None = None,
     ) -> Execution:
         """Run `command` in /box to its end, end whatever it left running, then read the files in `collect`.
 
-        A name in `collect` is a regular file, or a folder whose regular files are taken.
+        A name in `collect` is a regular file, or a folder whose regular files are taken. `hear` is given what the
+        program prints, of both streams and as it comes; it must return at once, since nothing is read meanwhile.
         """
 
     def serve(self, command: Sequence[str]) -> None:

@@ -78,6 +78,7 @@ class Record:
     kills: int = 0
     failure: str = ""
     open_file: str = ""
+    hear: Callable[[bytes], object] | None = None  # somebody who listens while it runs
 
     def execution(self) -> Execution:
         ending, code = self.ending, None
@@ -147,11 +148,13 @@ class AttachedRoom:
         stdin: bytes = b"",
         collect: Sequence[str] = (),
         seconds: float | None = None,
+        hear: Callable[[bytes], object] | None = None,
     ) -> Execution:
         self._must_be_idle()
         seconds = self._limits.seconds if seconds is None else seconds
         order = self._order(b"R", command, stdin, collect, seconds)
         record = self._record()
+        record.hear = hear
         if self._demise is not None:
             return record.cut_off(self._demise)
         try:
@@ -271,6 +274,8 @@ class AttachedRoom:
             kept = payload[: record.output_left]
             record.output_left -= len(kept)
             (record.stdout if kind == b"1" else record.stderr).extend(kept)
+            if kept and record.hear is not None:
+                record.hear(kept)
         elif kind == b"s":
             record.started = time.monotonic()
         elif kind == b"b":

@@ -143,10 +143,11 @@ class SearchedRoom:
         stdin: bytes = b"",
         collect: Sequence[str] = (),
         seconds: float | None = None,
+        hear: Callable[[bytes], object] | None = None,
     ) -> Execution:
         self.watcher.note("a command", "\n".join(command).encode(errors="surrogateescape"))
         self.watcher.note("a program's input", stdin)
-        return self.room.run(command, stdin=stdin, collect=collect, seconds=seconds)
+        return self.room.run(command, stdin=stdin, collect=collect, seconds=seconds, hear=hear)
 
     def serve(self, command: Sequence[str]) -> None:
         self.room.serve(command)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from graders.rubric import Criterion, Expectation, Judge, Kind, Manifest, Questions, Rubric
-from sandbox import SandboxMisused, check_range
-from sandbox.checks import check_names
+from sandbox import Limits, SandboxMisused, check_range
+from sandbox.checks import check_names, check_order
 
 PLACEHOLDER: Final = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\s*\}\}")  # in brief.md
 SIDECARS: Final[frozenset[str]] = frozenset()  # services that can stand beside a program; none yet
@@ -63,6 +63,11 @@ def in_manifest(manifest: Manifest) -> list[str]:
     found += [
         f"sidecars: {name}: there is no such service: take it out" for name in manifest.sidecars if name not in SIDECARS
     ]
+    if manifest.check:
+        try:
+            check_order(manifest.check, b"", (), Limits())
+        except SandboxMisused as error:
+            found.append(f"check: {error}: write the words of a command, the program first")
     return [f"challenge.toml: {one}" for one in found + _in_limits(manifest)]
 
 

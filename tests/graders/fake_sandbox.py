@@ -31,8 +31,12 @@ class FakeRoom:
         stdin: bytes = b"",
         collect: Sequence[str] = (),
         seconds: float | None = None,
+        hear: Callable[[bytes], object] | None = None,
     ) -> Execution:
-        return self.sandbox.answer(command)
+        done = self.sandbox.answer(command)
+        if hear is not None:
+            hear(done.stdout + done.stderr)
+        return done
 
     def serve(self, command: Sequence[str]) -> None:
         self.sandbox.answer(command)

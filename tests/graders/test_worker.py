@@ -283,7 +283,7 @@ def test_a_machine_without_memory_is_the_operators_fault(tmp_path: Path) -> None
     )  # fmt: skip
     failure = GradingReport.from_json(ended.stdout).failure
     assert failure is not None
-    assert (failure.fault_of, failure.message[:40]) == (Fault.OPERATOR, "the grading worker has no memory left: g")
+    assert (failure.fault_of, failure.message[:40]) == (Fault.OPERATOR, "the worker has no memory left: give it m")
 
 
 def test_what_was_not_foreseen_is_not_hidden(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
