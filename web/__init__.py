@@ -1,5 +1,6 @@
 """The portal: the pages that people see. `create_app` puts it together, `web.server` runs it."""
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -9,13 +10,18 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from web import speech
+from web.attempts import TooLate
 from web.candidate import candidate, views  # noqa: F401  the pages join the blueprint when they are imported
+from web.database import DatabaseUnavailable
+from web.errors import SubmissionRejected
 from web.forgery import csrf
 from web.pages import pages
 from web.portal import Portal
 from web.static_files import StaticFiles
 
 __version__: Final = "0.1.0"
+
+log = logging.getLogger(__name__)
 
 AREAS: Final[tuple[Blueprint, ...]] = (candidate,)
 
@@ -70,7 +76,14 @@ ERRORS: Final = {
     405: ("This page cannot do that", "It can be read, but it does not accept what was sent to it."),
     413: ("That is too large", "The portal refused it before storing anything. Send something smaller."),
     414: ("This address is too long", "Start again from the first page."),
+    410: ("This is over", "The time for it has passed. What was saved before is still there."),
+    422: ("That cannot be taken", "Something in it does not fit. Nothing was stored."),
     500: ("This is our fault", "Something broke in the portal and was written to its log. Please try again."),
+    503: (
+        "We cannot answer right now",
+        "This is our fault, and it passes. What was saved is safe, and time that we cost you is added to your clock. "
+        "Please try again in a minute.",
+    ),
 }
 
 
@@ -106,6 +119,8 @@ def create_app(portal: Portal) -> Flask:
 
     app.before_request(_refuse)
     app.register_error_handler(HTTPException, _error_page)
+    app.register_error_handler(SubmissionRejected, _rejected)
+    app.register_error_handler(DatabaseUnavailable, _away)
     app.after_request(_complete)
     return app
 
@@ -124,6 +139,27 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
     if error.response is not None or status < 400:
         return error
     title, advice = ERRORS.get(status, (error.name, "The portal cannot answer this request."))
+    page = _sentence(status, title, advice)
+    for name, value in error.get_headers():
+        page.headers.setdefault(name, value)  # Allow, when the method was the mistake
+    return page
+
+
+def _rejected(error: SubmissionRejected) -> Response:
+    """What a candidate sent cannot be taken; the error is the sentence that says why."""
+    status = 410 if isinstance(error, TooLate) else 422
+    return _sentence(status, ERRORS[status][0], str(error))
+
+
+def _away(error: DatabaseUnavailable) -> Response:
+    log.error("cannot answer: %s", error)
+    page = _sentence(503, *ERRORS[503])
+    page.headers["Retry-After"] = "10"
+    return page
+
+
+def _sentence(status: int, title: str, advice: str) -> Response:
+    """An answer that says what happened, to a person or to a script."""
     if _prefers_json():
         page = jsonify(type="about:blank", status=status, title=title, detail=advice)
         page.status_code, page.mimetype = status, "application/problem+json"
@@ -131,8 +167,6 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
         page = Response(render_template("error.html", status=status, title=title, advice=advice), status)
     page.headers["Vary"] = "Accept"
     page.headers["Cache-Control"] = "no-store"
-    for name, value in error.get_headers():
-        page.headers.setdefault(name, value)  # Allow, when the method was the mistake
     return page
 
 
