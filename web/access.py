@@ -24,6 +24,7 @@ from web.database import now
 from web.errors import Refused
 from web.models import Attempt, BrowserSession, Code, Link, new_id
 from web.portal import Portal
+from web.speech import gettext
 
 __all__ = [
     "Followed",
@@ -105,6 +106,7 @@ def enter(session: Session, portal: Portal, token: str, browser: str) -> str:
     claim = update(Link).where(Link.id == followed.link.id, Link.claimed_at.is_(None)).values(claimed_at=at)
     if session.execute(claim.returning(Link.id)).first() is None:  # two browsers in the same moment
         raise Refused(f"link: is {Way.CLAIMED}")
+    audit.note(session, f"attempt {followed.link.attempt_id}", "link.opened", "attempt", followed.link.attempt_id)
     return new_session(session, portal, browser, attempt_id=followed.link.attempt_id)
 
 
@@ -128,7 +130,9 @@ def new_code(session: Session, portal: Portal, link: Link) -> str:
     at = now(session)
     recent = select(Code).where(Code.link_id == link.id, Code.created_at > at - timedelta(hours=1))
     if len(session.scalars(recent).all()) >= MOST_CODES:
-        raise Refused("Five codes were sent within an hour. Use the newest one, or wait and ask for another.")
+        raise Refused(
+            gettext("Five codes were sent within an hour. Use the newest one, or wait an hour and ask for another.")
+        )
     code = f"{secrets.randbelow(10**6):06}"
     fresh = Code(
         id=new_id(), link_id=link.id, code_hash="", created_at=at, expires_at=at + timedelta(minutes=CODE_MINUTES)
@@ -136,6 +140,7 @@ def new_code(session: Session, portal: Portal, link: Link) -> str:
     fresh.code_hash = portal.sealed(f"code {fresh.id}", code)
     session.add(fresh)
     session.flush()
+    audit.note(session, f"attempt {link.attempt_id}", "code.sent", "attempt", link.attempt_id)
     return code
 
 
@@ -150,8 +155,10 @@ def enter_with_code(session: Session, portal: Portal, link: Link, code: str, bro
         return None
     if not hmac.compare_digest(sent.code_hash, portal.sealed(f"code {sent.id}", code.strip().replace(" ", ""))):
         sent.wrong += 1
+        audit.note(session, f"attempt {link.attempt_id}", "code.wrong", "attempt", link.attempt_id, times=sent.wrong)
         return None
     sent.used_at = now(session)
+    audit.note(session, f"attempt {link.attempt_id}", "code.entered", "attempt", link.attempt_id)
     return new_session(session, portal, browser, attempt_id=link.attempt_id)
 
 
@@ -194,3 +201,5 @@ def leave(session: Session, portal: Portal, token: str) -> None:
     found = session_of(session, portal, token)
     if found is not None:
         found.ended_at = now(session)
+        subject = ("attempt", found.attempt_id) if found.attempt_id else ("person", found.person_id)
+        audit.note(session, " ".join(map(str, subject)), "browser.left", subject[0], str(subject[1]))

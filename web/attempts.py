@@ -20,6 +20,7 @@ from web.database import now
 from web.errors import Refused, SubmissionRejected
 from web.gradings import read_manifest
 from web.models import AddedTime, Application, Attempt, AttemptKind, ChallengeVersion, Form, FormState, new_id
+from web.speech import gettext
 
 __all__ = [
     "ARRIVING",
@@ -31,6 +32,7 @@ __all__ = [
     "change_multiplier",
     "invite",
     "may_write",
+    "open_practice",
     "overdue",
     "practise",
     "standing",
@@ -42,6 +44,7 @@ __all__ = [
 # last saved state for the last.
 ARRIVING: Final = timedelta(seconds=35)
 MOST_MULTIPLIER: Final = 4.0
+MOST_PRACTICES: Final = 30  # of one application
 MOST_ADDED: Final = timedelta(days=2)
 
 
@@ -129,14 +132,36 @@ def invite(
 
 
 def practise(session: Session, like: Attempt, version: ChallengeVersion) -> Attempt:
-    """A go at a challenge that counts for nothing, with the same accommodation; as often as somebody likes."""
-    application = session.get(Application, like.application_id) if like.application_id else None
+    """A go at a challenge that counts for nothing, with the same accommodation; as often as somebody likes.
+
+    While one is open it is that one, however often the button is pressed: each has a form that a worker had to make.
+    """
+    application = session.get(Application, like.application_id, with_for_update=True) if like.application_id else None
+    if (open_one := open_practice(session, like)) is not None:
+        return open_one
+    mine = select(func.count()).where(
+        Attempt.application_id == like.application_id, Attempt.kind == AttemptKind.PRACTICE
+    )
+    if (session.scalar(mine) or 0) >= MOST_PRACTICES:
+        raise Refused(gettext("You have practised %(most)s times, which has to be enough.", most=MOST_PRACTICES))
     attempt = _new_attempt(session, version, AttemptKind.PRACTICE, application)
     attempt.multiplier, attempt.locale, attempt.time_zone = like.multiplier, like.locale, like.time_zone
     attempt.feedback, attempt.contact = True, like.contact
     session.flush()
     audit.note(session, f"attempt {like.id}", "attempt.practised", "attempt", attempt.id, challenge=version.slug)
     return attempt
+
+
+def open_practice(session: Session, like: Attempt) -> Attempt | None:
+    """A practice of the same candidate's that has not ended."""
+    if like.application_id is None:
+        return None
+    mine = select(Attempt).where(
+        Attempt.application_id == like.application_id,
+        Attempt.kind == AttemptKind.PRACTICE,
+        Attempt.ended_at.is_(None),
+    )
+    return session.scalar(mine.order_by(Attempt.created_at.desc()).limit(1))
 
 
 def _new_attempt(
@@ -176,14 +201,16 @@ def start(session: Session, attempt_id: str, arrived_at: datetime) -> Attempt:
         return attempt
     match _phase(attempt, arrived_at):
         case Phase.EARLY:
-            raise Refused("It cannot be started yet: its window has not opened.")
+            raise Refused(gettext("It cannot be started yet: its window has not opened."))
         case Phase.MISSED:
-            raise Refused("It can no longer be started: its window has closed. Write to the person named on this page.")
+            raise Refused(
+                gettext("It can no longer be started: its window has closed. Write to the person named on this page.")
+            )
         case Phase.WITHDRAWN:
-            raise Refused("You have withdrawn. Write to the person named on this page if that was a mistake.")
+            raise Refused(gettext("You have withdrawn. Write to the person named on this page if that was a mistake."))
     form = session.get_one(Form, attempt.form_id)
     if form.bundle is None:
-        raise Refused("Your files are still being made. Your clock has not started; try again in a minute.")
+        raise Refused(gettext("Your files are still being made. Your clock has not started; try again in a minute."))
     at = now(session)
     attempt.started_at = at
     attempt.ends_at = at + timedelta(minutes=attempt.minutes * attempt.multiplier, seconds=added(session, attempt.id))
@@ -210,12 +237,14 @@ def may_write(session: Session, attempt_id: str, arrived_at: datetime) -> Attemp
         case Phase.RUNNING:
             return attempt
         case Phase.CLOSING:
-            raise TooLate("Your time was over when this reached us. What you had saved by then is handed in.")
+            raise TooLate(gettext("Your time was over when this reached us. What you had saved by then is handed in."))
         case Phase.ENDED:
-            raise TooLate("You have handed in already. What you handed in counts, and nothing can be added to it.")
+            raise TooLate(
+                gettext("You have handed in already. What you handed in counts, and nothing can be added to it.")
+            )
         case Phase.WITHDRAWN:
-            raise TooLate("You have withdrawn, so nothing more is kept.")
-    raise SubmissionRejected("Your clock has not started yet. Start it first.")
+            raise TooLate(gettext("You have withdrawn, so nothing more is kept."))
+    raise SubmissionRejected(gettext("Your clock has not started yet. Start it first."))
 
 
 def add_time(session: Session, attempt_id: str, added_time: timedelta, cause: str, why: str, actor: str) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from web import access
 from web.models import Attempt
 from web.portal import here
+from web.speech import speak
 
 __all__ = ["COOKIE", "Visit", "let_in", "let_out", "visit", "visitor"]
 
@@ -30,6 +31,7 @@ def visit(session: Session, attempt_id: str) -> Visit:
     attempt = session.get(Attempt, attempt_id)
     if attempt is None or not _may_see(invited, attempt):
         abort(404)
+    speak(attempt.locale)
     return Visit(attempt, session_id)
 
 

@@ -1,3 +1,4 @@
 """The pages of the candidate, by subject. Thin: what they do is decided in the modules of `web`."""
 
+from web.candidate.views import arrival as arrival
 from web.candidate.views import work as work
