@@ -31,7 +31,7 @@ from sandbox import SandboxMisused, SandboxUnavailable, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from sandbox.trust import Trust
-from web import __version__, operator, together
+from web import __version__, operator, receipting, together
 from web.errors import PortalError, Refused
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.portal import assemble
@@ -45,7 +45,7 @@ from web.settings import (
     QueueSettings,
     TreeSettings,
 )
-from web.workers import grade, keep_time, log_in_lines, record_reports
+from web.workers import grade, keep_time, log_in_lines, make_forms, record_reports, run_checks
 
 WELL, BAD, MISUSED, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -61,7 +61,13 @@ SETTINGS: Final[dict[str, type[BaseSettings]]] = {
     "sandbox": SandboxSettings,
 }
 
-WORKERS: Final = {"grading": grade, "recording": record_reports, "clock": keep_time}
+WORKERS: Final = {
+    "grading": grade,
+    "checks": run_checks,
+    "forms": make_forms,
+    "recording": record_reports,
+    "clock": keep_time,
+}
 
 MOST_TEST_PROCESSES: Final = 6
 NO_INSTALL_HELP: Final = "Install and start nothing on this machine: print the commands that would, and stop."
@@ -84,6 +90,7 @@ for command in (
     *(sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images),
     *graders.author.cli.COMMANDS,
     *operator.COMMANDS,
+    receipting.receipt,
     bench,
 ):
     assay.add_command(command)
@@ -120,15 +127,17 @@ def web(port: int | None) -> None:
 
 
 @assay.command()
-@click.argument("kind", type=click.Choice(["grading", "recording", "judging", "clock"]))
+@click.argument("kind", type=click.Choice([*WORKERS, "judging"]))
 def worker(kind: str) -> None:
     """Run one worker, until it is told to stop; then it finishes what it is at.
 
     \b
     grading      grades submissions in the sandbox: needs Docker, and no database
+    checks       runs what candidates try with Run: needs Docker, and neither challenges nor a database
+    forms        makes what candidates are given: needs challenges, and neither Docker nor a database
     recording    writes reports into the database
     judging      there is no model to judge yet: what it would judge stays open for a person
-    clock        asks for gradings, and sees to it that none is lost
+    clock        asks for gradings, checks and forms, and sees to it that none is lost
     """
     if kind == "judging":
         raise click.UsageError("judging: there is no model to judge yet: what it would judge stays open for a person")

@@ -176,8 +176,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def verify(text: str | bytes, public_key: str) -> Body:
     """What the receipt says, if the owner of this key signed exactly that; otherwise NotValid, with the reason."""
-    signed = read(text)
     public, key = _public(public_key), key_id(public_key)
+    signed = read(text)
     try:
         signature = base64.b64decode(signed.signature, validate=True)
         public.verify(signature, MARK + signed.receipt.spelled().encode())
