@@ -1,8 +1,11 @@
-"""The clock's process: lets the relay turn, soon again while something is under way, and survives whatever is away."""
+"""The clock's process: lets each of its parts turn, soon again while something is under way.
+
+It survives whatever is away. The relay is the first of its parts; each of the others is asked in every turn too.
+"""
 
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,25 +37,35 @@ class Trouble:
         self.now = found
 
 
-def keep_turning(relay: Relay, bell: Doorbell, ready: Callable[[], object] = bool) -> None:
+def keep_turning(
+    relay: Relay, bell: Doorbell, ready: Callable[[], object] = bool, beside: Sequence[Callable[[], Turn]] = ()
+) -> None:
     """Until told to stop, which is heard between two turns. `ready` is called after the first that went well."""
     signal.pthread_sigmask(signal.SIG_BLOCK, TO_STOP)
     trouble, pause = Trouble(), SHORTEST
     while not signal.sigtimedwait(TO_STOP, pause):
-        turn = Turn()
+        busy = False
         try:
-            turn = relay.turn()
-            tell(turn)
-            found = turn.queue_away
+            found = ""
+            for part in (relay.turn, *beside):
+                turn = part()
+                tell(turn)
+                busy |= turn.busy
+                found = found or turn.queue_away
             if not found:
                 bell.note_turn(datetime.now(UTC).isoformat(timespec="seconds"))
         except (DatabaseUnavailable, QueueUnavailable) as error:
             found = str(error)
+        for errand in errands:
+            try:
+                errand()
+            except (DatabaseUnavailable, QueueUnavailable) as error:  # one that cannot be done keeps no other waiting
+                found = found or str(error)
         trouble.note(found)
         if not found:
             ready()
             ready = bool
-        pause = TROUBLED if found else SHORTEST if turn.busy else min(LONGEST, 2 * pause)
+        pause = TROUBLED if found else SHORTEST if busy else min(LONGEST, 2 * pause)
 
 
 def tell(turn: Turn) -> None:
