@@ -18,6 +18,7 @@ from web.models.attempts import (
 from web.models.audit import AuditEvent
 from web.models.challenges import ChallengeVersion, Form, FormState
 from web.models.columns import Table, new_id
+from web.models.git import GitTip
 from web.models.gradings import OPEN, Decision, Finding, Grading, GradingState, Purpose, Regrade, Urgency
 from web.models.letters import Letter
 from web.models.people import Application, Person, Role
@@ -42,6 +43,7 @@ __all__ = [
     "Form",
     "FormState",
     "GitPassword",
+    "GitTip",
     "Grading",
     "GradingState",
     "Letter",
