@@ -56,11 +56,6 @@ def keep_turning(
                 bell.note_turn(datetime.now(UTC).isoformat(timespec="seconds"))
         except (DatabaseUnavailable, QueueUnavailable) as error:
             found = str(error)
-        for errand in errands:
-            try:
-                errand()
-            except (DatabaseUnavailable, QueueUnavailable) as error:  # one that cannot be done keeps no other waiting
-                found = found or str(error)
         trouble.note(found)
         if not found:
             ready()
