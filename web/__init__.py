@@ -1,22 +1,26 @@
 """The portal: the pages that people see. `create_app` puts it together, `web.server` runs it."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request
+from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from web import speech
+from web import cookies, forgery, inert, limits, speech
 from web.attempts import TooLate
 from web.candidate import candidate, views  # noqa: F401  the pages join the blueprint when they are imported
 from web.database import DatabaseUnavailable
+from web.discretion import without_secret
 from web.errors import SubmissionRejected
-from web.forgery import csrf
+from web.forgery import LastingSessions, csrf
+from web.limits import NobodyCounts, TooOften
 from web.pages import pages
-from web.portal import Portal
+from web.portal import Portal, here
 from web.static_files import StaticFiles
 
 __version__: Final = "0.1.0"
@@ -72,12 +76,14 @@ SECURITY_HEADERS: Final = {
 # What a person reads when a request cannot be answered: what happened, and what to do now.
 ERRORS: Final = {
     400: ("This request cannot be read", "Your browser sent something that the portal does not understand."),
+    403: ("This is not for you", "What you are allowed to do does not reach as far as this page. Ask an owner."),
     404: ("There is no page here", "The address may be mistyped, or the page may have moved."),
     405: ("This page cannot do that", "It can be read, but it does not accept what was sent to it."),
     413: ("That is too large", "The portal refused it before storing anything. Send something smaller."),
     414: ("This address is too long", "Start again from the first page."),
     410: ("This is over", "The time for it has passed. What was saved before is still there."),
     422: ("That cannot be taken", "Something in it does not fit. Nothing was stored."),
+    429: ("That was too often", "Nothing is lost. Wait a minute and try again."),
     500: ("This is our fault", "Something broke in the portal and was written to its log. Please try again."),
     503: (
         "We cannot answer right now",
@@ -87,19 +93,36 @@ ERRORS: Final = {
 }
 
 
+HSTS: Final = "max-age=31536000"  # a browser that was here once never again asks in the clear, which could be read
+
+FORGED: Final = (
+    "This page was open for too long, or in another browser",
+    "So the portal could not be sure that it was you who sent it, and did nothing. Nothing is lost: go back, load that "
+    "page anew, and send it again.",
+)
+
+
+class _Application(Flask):
+    def log_exception(self, exc_info: Any) -> None:
+        """Flask's own words would name the address, which can hold a key."""
+        log.error("exception on %s %s", request.method, without_secret(request.path), exc_info=exc_info)
+
+
 def create_app(portal: Portal) -> Flask:
     """Neither database nor queue has to answer for this: what needs one of them says so when it is asked."""
     settings = portal.settings
-    app = Flask(__name__, static_folder=None)
+    secure = settings.public_url.startswith("https://")
+    app = _Application(__name__, static_folder=None)
+    app.session_interface = LastingSessions()
     app.extensions["assay"] = portal
     app.config.update(
         VERSION=__version__,
         MAX_CONTENT_LENGTH=settings.web_request_kb * 1024,
         SECRET_KEY=portal.session_secret,
-        SESSION_COOKIE_NAME="assay",
+        SESSION_COOKIE_NAME=cookies.name_of("assay", secure=secure),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
+        SESSION_COOKIE_SECURE=secure,
         WTF_CSRF_TIME_LIMIT=None,  # a page stays open for as long as a challenge takes
         WTF_CSRF_SSL_STRICT=False,  # our pages send no Referer to elsewhere, and some browsers none at all
     )
@@ -108,6 +131,7 @@ def create_app(portal: Portal) -> Flask:
 
     static = StaticFiles(Path(app.root_path) / "static")
     app.jinja_env.globals.update(static=static.address, version=__version__)
+    app.jinja_env.filters.update(legible=inert.legible, file_name=inert.name)
     speech.arm(app)
     app.add_url_rule("/static/<name>", "static", static.answer)
     app.register_blueprint(pages)
@@ -115,9 +139,10 @@ def create_app(portal: Portal) -> Flask:
         app.register_blueprint(area)
     if portal.trees is not None:
         app.register_blueprint(portal.trees)
-    csrf.init_app(app)
 
+    limits.arm(app)
     app.before_request(_refuse)
+    csrf.init_app(app)  # after these: it reads the body
     app.register_error_handler(HTTPException, _error_page)
     app.register_error_handler(SubmissionRejected, _rejected)
     app.register_error_handler(DatabaseUnavailable, _away)
@@ -139,7 +164,12 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
     if error.response is not None or status < 400:
         return error
     title, advice = ERRORS.get(status, (error.name, "The portal cannot answer this request."))
-    page = _sentence(status, title, advice)
+    if isinstance(error, TooOften | NobodyCounts):
+        advice = str(error.description)
+    typed: list[str] = []
+    if isinstance(error, CSRFError):
+        (title, advice), typed = FORGED, forgery.typed()
+    page = _sentence(status, title, advice, typed)
     for name, value in error.get_headers():
         page.headers.setdefault(name, value)  # Allow, when the method was the mistake
     return page
@@ -158,13 +188,13 @@ def _away(error: DatabaseUnavailable) -> Response:
     return page
 
 
-def _sentence(status: int, title: str, advice: str) -> Response:
-    """An answer that says what happened, to a person or to a script."""
+def _sentence(status: int, title: str, advice: str, typed: Sequence[str] = ()) -> Response:
+    """An answer that says what happened, to a person or to a script. `typed` is what they would have to type again."""
     if _prefers_json():
         page = jsonify(type="about:blank", status=status, title=title, detail=advice)
         page.status_code, page.mimetype = status, "application/problem+json"
     else:
-        page = Response(render_template("error.html", status=status, title=title, advice=advice), status)
+        page = Response(render_template("error.html", status=status, title=title, advice=advice, typed=typed), status)
     page.headers["Vary"] = "Accept"
     page.headers["Cache-Control"] = "no-store"
     return page
@@ -178,8 +208,11 @@ def _prefers_json() -> bool:
 
 
 def _complete(response: Response) -> Response:
-    """Add what every answer has: rules for the browser, and for its cache."""
-    response.headers.extend(SECURITY_HEADERS)
+    """Add what every answer has: rules for the browser, unless it brought stricter ones, and for its cache."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if here().settings.public_url.startswith("https://"):
+        response.headers["Strict-Transport-Security"] = HSTS
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-cache"  # keep it, and ask each time whether it is still good
     if response.status_code == 200 and not response.cache_control.no_store:

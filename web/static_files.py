@@ -35,5 +35,7 @@ class StaticFiles:
         response = Response(content, mimetype=mimetype)
         response.set_etag(digest)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        # A sandboxed page, as the preview of a stranger's file is, has no origin of its own that could be the same.
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         response.make_conditional(request)
         return response

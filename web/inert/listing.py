@@ -21,8 +21,14 @@ from pygments.lexers.sql import SqlLexer
 from pygments.token import Comment, Keyword, Name, Number, String, _TokenType
 
 from web.inert.signs import lines, visible
+from web.inert.texts import beginning, text_of
+from web.speech import gettext as _
 
-__all__ = ["CLASSES", "coloured", "language_of"]
+__all__ = ["CLASSES", "coloured", "language_of", "source"]
+
+MOST_SHOWN: Final = 400_000  # bytes of a file
+MOST_LINES: Final = 5_000
+LONGEST_LINE: Final = 4_000  # characters that are shown
 
 MOST_COLOURED: Final = 100_000  # characters
 LONGEST_COLOURED: Final = 2_000  # characters of one line
@@ -72,6 +78,30 @@ def language_of(name: str) -> str:
     word = name.rpartition("/")[2].rpartition(".")[2].lower()
     word = ALIASES.get(word, word)
     return word if word in LEXERS else ""
+
+
+def source(content: bytes, name: str) -> Markup:
+    """A file as it is, its lines numbered. What is not a text is only said to be there."""
+    if not content:
+        return _note(_("The file is empty."))
+    size = f"{len(content):,}"
+    text = text_of(beginning(content, MOST_SHOWN))
+    if text is None:
+        return _note(_("Binary, %(bytes)s bytes.", bytes=size))
+    whole = lines(text)
+    shown = coloured("\n".join(map(_cut, whole[:MOST_LINES])), language_of(name))
+    listed = Markup("").join(Markup('<span class="line">{}\n</span>').format(line) for line in shown)
+    goes_on = len(content) > MOST_SHOWN or len(whole) > MOST_LINES
+    rest = _note(_("The file goes on: this is the beginning of %(bytes)s bytes.", bytes=size)) if goes_on else ""
+    return Markup('<pre class="listing"><code>{}</code></pre>{}').format(listed, rest)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _note(sentence: str) -> Markup:
+    return Markup('<p class="left-out">{}</p>').format(sentence)
 
 
 def coloured(text: str, language: str) -> list[Markup]:

@@ -6,16 +6,18 @@ before a browser sees it. GIF and SVG are not shown: one has no number of frames
 
 import base64
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup
 
 from web.speech import gettext as _
 
-__all__ = ["MOST_PICTURE", "left_out", "measure", "picture"]
+__all__ = ["Album", "left_out", "measure"]
 
-MOST_PICTURE: Final = 4 << 20  # bytes
-MOST_PIXELS: Final = 12_000_000
+MOST_BYTES: Final = 8 << 20  # of all pictures of a page
+MOST_PIXELS: Final = 12_000_000  # of one; a browser holds four bytes for each
+MOST_PIXELS_TOGETHER: Final = 60_000_000
 LONGEST_SIDE: Final = 16_000
 MOST_SCANS: Final = 64  # of a JPEG: each is a pass over all of its pixels
 
@@ -34,25 +36,28 @@ def measure(content: bytes) -> tuple[str, int, int] | None:
     return None
 
 
-def picture(content: bytes, alt: str) -> Markup:
-    """An image for a page whose policy allows `data:`, or a word on why there is none."""
-    measured = measure(content)
-    if measured is None:
-        return left_out(_("An image was left out: it is neither PNG nor JPEG, or it is damaged."))
-    kind, width, height = measured
-    pixels = width * height
-    if pixels > MOST_PIXELS or max(width, height) > LONGEST_SIDE or content.count(b"\xff\xda") > MOST_SCANS:
-        return left_out(
-            _(
-                "An image was left out: it is %(width)s by %(height)s pixels, too large to be shown.",
-                width=width,
-                height=height,
-            )
-        )
-    if len(content) > MOST_PICTURE:
-        return left_out(_("An image was left out: it has %(kb)s kB, too many to be shown here.", kb=len(content) >> 10))
-    encoded = base64.b64encode(content).decode()
-    return Markup('<img src="data:image/{};base64,{}" alt="{}">').format(kind, encoded, alt)
+@dataclass
+class Album:
+    """The pictures of one page, and what they leave to those that follow."""
+
+    bytes_left: int = MOST_BYTES
+    pixels_left: int = MOST_PIXELS_TOGETHER
+
+    def show(self, content: bytes, alt: str) -> Markup:
+        """An image for a page whose policy allows `data:`, or a word on why there is none."""
+        measured = measure(content)
+        if measured is None:
+            return left_out(_("An image was left out: it is neither PNG nor JPEG, or it is damaged."))
+        kind, width, height = measured
+        size = _("%(width)s by %(height)s pixels", width=width, height=height)
+        if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE or content.count(b"\xff\xda") > MOST_SCANS:
+            return left_out(_("An image was left out: it is too large to be shown, %(size)s.", size=size))
+        if width * height > self.pixels_left or len(content) > self.bytes_left:
+            return left_out(_("An image was left out: there are too many on this page. It has %(size)s.", size=size))
+        self.pixels_left -= width * height
+        self.bytes_left -= len(content)
+        encoded = base64.b64encode(content).decode()
+        return Markup('<img src="data:image/{};base64,{}" alt="{}">').format(kind, encoded, alt)
 
 
 def left_out(note: str) -> Markup:

@@ -21,7 +21,7 @@ from markdown_it.utils import OptionsDict
 from markupsafe import Markup
 
 from web.inert.listing import CLASSES, coloured, language_of
-from web.inert.pictures import left_out, picture
+from web.inert.pictures import Album, left_out
 from web.inert.signs import plain, visible
 from web.speech import gettext as _
 
@@ -56,15 +56,23 @@ def no_pictures(_name: str) -> bytes | None:
     return None
 
 
-def markdown(text: str, *, heading: int = 2, remarks: bool = False, pictures: Pictures = no_pictures) -> Markup:
+def markdown(
+    text: str,
+    *,
+    heading: int = 2,
+    remarks: bool = False,
+    pictures: Pictures = no_pictures,
+    album: Album | None = None,
+) -> Markup:
     """Prose of an author or a candidate, for a page whose own headings are above level `heading`.
 
     `remarks` shows HTML comments. An author's are for authors; what a stranger hides from people may be meant for a
-    model that judges. `pictures` gives the content of an image by its address, as far as it is at hand.
+    model that judges. `pictures` gives the content of an image by its address, as far as it is at hand, and `album`
+    counts those of the whole page.
     """
     if len(text) > MOST_PROSE:
         return as_written(text)
-    environment = {"heading": heading, "remarks": remarks, "pictures": pictures}
+    environment = {"heading": heading, "remarks": remarks, "pictures": pictures, "album": album or Album()}
     parser = _parser()
     tokens = parser.parse(plain(text.replace("\r\n", "\n")), environment)
     if any(token.level >= DEEPEST for token in tokens):
@@ -73,7 +81,9 @@ def markdown(text: str, *, heading: int = 2, remarks: bool = False, pictures: Pi
 
 
 def as_written(text: str) -> Markup:
-    return Markup('<p class="as-written">{}</p>').format(visible(text[: 2 * MOST_PROSE]))
+    note = _("This text is too long or too deeply nested to be set. This is how it was written.")
+    shown = visible(text[: 2 * MOST_PROSE])
+    return Markup('<p class="left-out">{}</p><p class="as-written">{}</p>').format(note, shown)
 
 
 def cleaned(html: str) -> Markup:
@@ -154,7 +164,7 @@ def _image(
     address = str(tokens[at].attrs.get("src", ""))
     content = environment["pictures"](address)
     if content is not None:
-        return str(picture(content, tokens[at].content))
+        return str(environment["album"].show(content, tokens[at].content))
     what = tokens[at].content or address[:200]
     return str(left_out(_("An image from elsewhere was left out: %(what)s", what=what)))
 
