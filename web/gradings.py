@@ -167,6 +167,7 @@ def new_grading(
 
 class Outcome(StrEnum):
     GRADED = "graded"
+    DONE = "done"  # not a grading: a check has run, a form is made
     FAILED = "failed"
     AGAIN = "again"  # our own fault: it waits for another try
     LATE = "late"  # another try is under way, or has been recorded

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 BEAT_SECONDS: Final = 2  # between two signs of life of a worker that is at work
 PRESENCE_SECONDS: Final = 15  # after the last word of a worker it no longer counts
 RECORDING_LEASE: Final = 6  # seconds without a sign of life until a report is taken from its recorder
+LEASES: Final = {Kind.CHECKS: 8, Kind.FORMS: 8}  # and until another worker is asked; a grading's says its own
 RECORDERS_AT_MOST: Final = 3  # that one report may cost
 UNFIT_SECONDS: Final = 1.0
 FAILED: Final = 2  # exit code of a horse that failed, and has noted it
@@ -175,7 +176,7 @@ class Worker(rq.Worker):
                 return max(1, round(GradingRequest.from_json(job.text).lease_seconds))
         except (MessageUnreadable, DeserializationError):
             log.warning("%s: is no message of ours", job.id)
-        return RECORDING_LEASE
+        return LEASES.get(self.kind, RECORDING_LEASE)
 
     def _beat(self, name: str) -> bool:
         """Say that it is being done. False: nobody waits for it any more."""
@@ -241,7 +242,7 @@ class Worker(rq.Worker):
             return False
         self._kept_up = time.monotonic()
         self.line.failed_job_registry.cleanup()
-        if self.kind is Kind.RECORDING:  # a grading needs a new fence: the clock sees to those
+        if self.kind is Kind.RECORDING:  # all others need a new fence: the clock sees to those
             self._adopt()
         return True
 

@@ -6,14 +6,19 @@ by a name from Redis, and neither its callbacks nor its commands are heard.
 
     clock ── ring ──► assay-grading ──► grading worker ── report ──► assay-recording ──► recording worker
 
+Checks of candidates who press Run, and forms to be made, go the same way by lines of their own, so that a bulk regrade
+keeps nobody waiting. While a check runs, what it prints lies in the queue for some minutes: a stranger's words.
+
 What takes messages and acts on them is web.horse. These two modules alone know RQ.
 """
 
 import json
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +34,18 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry, get_keys
 
-from graders.contract import Failure, Fault, GradingReport, GradingRequest, MessageUnreadable
+from graders.contract import (
+    LONGEST_OUTPUT,
+    CheckReport,
+    CheckRequest,
+    Failure,
+    Fault,
+    FormReport,
+    FormRequest,
+    GradingReport,
+    GradingRequest,
+    MessageUnreadable,
+)
 from web import valkey
 from web.bell import Bell, QueueUnavailable, Sign, Try
 from web.settings import QueueSettings
@@ -45,13 +61,21 @@ BETWEEN_SECONDS: Final = 3  # that a message may belong to nobody, on its way fr
 FORGOTTEN_SECONDS: Final = 3600
 FAILED_SECONDS: Final = 3600
 WAITING_SECONDS: Final = 86400  # a message that nobody took in a day was sent again long ago
+SAID_SECONDS: Final = 900  # that the words of a check can be read after the last of them
+FLUSH_SECONDS: Final = 0.2  # between two looks for new ones
 LAST_TURN: Final = "assay:clock"
 LAST_TURN_SECONDS: Final = 60
 
 
 class Kind(StrEnum):
     GRADING = "grading"
+    CHECKS = "checks"
+    FORMS = "forms"
     RECORDING = "recording"
+
+
+Asked = GradingRequest | CheckRequest | FormRequest
+Answered = GradingReport | CheckReport | FormReport
 
 
 class Undelivered(Exception):
@@ -204,12 +228,38 @@ def forgotten_key(name: str) -> str:
     return f"assay:forgotten:{name}"
 
 
+def said_key(name: str) -> str:
+    """What a check has printed so far."""
+    return f"assay:said:{name}"
+
+
 def _grading(grading: str, fence: int) -> str:
     return f"{grading}-{fence}"
 
 
-def _recording(grading: str, fence: int) -> str:
-    return f"record-{grading}-{fence}"
+def check_name(check: str, fence: int) -> str:
+    return f"check-{check}-{fence}"
+
+
+def form_name(form: str, fence: int) -> str:
+    return f"form-{form}-{fence}"
+
+
+NAMES: Final = {"grading": _grading, "check": check_name, "form": form_name}  # of messages, by what they are about
+
+
+def _name(message: Asked | Answered) -> str:
+    match message:
+        case CheckRequest() | CheckReport():
+            return check_name(message.check, message.fence)
+        case FormRequest() | FormReport():
+            return form_name(message.form, message.fence)
+        case _:
+            return _grading(message.grading, message.fence)
+
+
+def _recording(name: str) -> str:
+    return f"record-{name}"
 
 
 def _text(value: Any) -> str:
@@ -217,6 +267,15 @@ def _text(value: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------- who speaks
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the queue knows of a check while somebody waits for it."""
+
+    sign: Sign
+    position: int | None  # in the line, from 1; None: nobody is before it, or it is not in the line
+    said: bytes  # a stranger's
 
 
 class Doorbell(Bell):
@@ -233,18 +292,45 @@ class Doorbell(Bell):
             Line(Kind.GRADING, self._redis).send(name, request.to_json(), at_front=at_front)
 
     def look(self, tries: Sequence[Try]) -> dict[Try, Sign]:
+        signs = self.look_for(Kind.GRADING, [_grading(*one) for one in tries])
+        return {one: signs[_grading(*one)] for one in tries}
+
+    def ask(self, request: CheckRequest | FormRequest) -> None:
+        """Ring for a check or for a form: each has a line of its own."""
+        kind = Kind.CHECKS if isinstance(request, CheckRequest) else Kind.FORMS
+        with self._reached():
+            Line(kind, self._redis).send(_name(request), request.to_json())
+
+    def look_for(self, kind: Kind, names: Sequence[str]) -> dict[str, Sign]:
+        """A sign for each of these messages."""
         with self._reached(), self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.lrange(Line(Kind.GRADING, self._redis).key, 0, -1)
-            for one in tries:
-                pipeline.exists(alive_key(_grading(*one)))
-                pipeline.hget(Job.key_for(_grading(*one)), "status")
-                pipeline.hget(Job.key_for(_recording(*one)), "status")
+            self._ask_about(pipeline, kind, names)
             waiting, *facts = pipeline.execute()
-        waiting = {_text(name) for name in waiting}
-        known = zip(tries, facts[0::3], facts[1::3], facts[2::3], strict=True)
+        return self._signs(names, [_text(name) for name in waiting], facts)
+
+    def listen(self, name: str) -> Heard:
+        """How it stands with one check, and what it has printed."""
+        with self._reached(), self._redis.pipeline(transaction=True) as pipeline:
+            self._ask_about(pipeline, Kind.CHECKS, [name])
+            pipeline.getrange(said_key(name), 0, LONGEST_OUTPUT - 1)
+            waiting, *facts, said = pipeline.execute()
+        waiting = [_text(one) for one in waiting]
+        position = 1 + waiting.index(name) if name in waiting else None
+        return Heard(self._signs([name], waiting, facts)[name], position, said)
+
+    def _ask_about(self, pipeline: Any, kind: Kind, names: Iterable[str]) -> None:
+        pipeline.lrange(Line(kind, self._redis).key, 0, -1)
+        for name in names:
+            pipeline.exists(alive_key(name))
+            pipeline.hget(Job.key_for(name), "status")
+            pipeline.hget(Job.key_for(_recording(name)), "status")
+
+    def _signs(self, names: Sequence[str], waiting: Sequence[str], facts: Sequence[Any]) -> dict[str, Sign]:
+        in_line = set(waiting)
+        known = zip(names, facts[0::3], facts[1::3], facts[2::3], strict=True)
         signs = {
-            one: self._sign(_grading(*one), _grading(*one) in waiting, alive, _text(grading), _text(recording))
-            for one, alive, grading, recording in known
+            name: self._sign(name, name in in_line, alive, _text(status), _text(recording))
+            for name, alive, status, recording in known
         }
         self._between = {name: since for name, since in self._between.items() if self._clock() - since < 60}
         return signs
@@ -272,10 +358,12 @@ class Doorbell(Bell):
 
     def forget(self, grading: str, fence: int) -> None:
         """A worker that has begun stops, too."""
-        name = _grading(grading, fence)
+        self.forget_one(Kind.GRADING, _grading(grading, fence))
+
+    def forget_one(self, kind: Kind, name: str) -> None:
         with self._reached():
             self._redis.set(forgotten_key(name), 1, ex=FORGOTTEN_SECONDS)
-            Line(Kind.GRADING, self._redis).erase(name)
+            Line(kind, self._redis).erase(name)
 
     def note_turn(self, at: str) -> None:
         """Leave word that the clock turned, for whoever asks whether it does."""
@@ -287,6 +375,15 @@ class Doorbell(Bell):
         with self._reached():
             return _text(self._redis.get(LAST_TURN)) or None
 
+    def count(self, key: str, seconds: int) -> int:
+        """How often this was counted, with this time. What is counted is forgotten so many seconds after the last."""
+        name = f"assay:count:{key}"
+        with self._reached(), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.incr(name)
+            pipeline.expire(name, seconds)
+            counted, _ = pipeline.execute()
+        return int(counted)
+
     @contextmanager
     def _reached(self) -> Iterator[None]:
         try:
@@ -295,8 +392,57 @@ class Doorbell(Bell):
             raise QueueUnavailable(f"queue: {place(self._redis)}: {error}") from error
 
 
-def graded(perform: Callable[[str], str], connection: Any) -> Act:
-    """What a grading worker does with a request: grade, and send the report on to be recorded.
+class Live:
+    """Hands on what a check prints, while it prints it: as much as fits, and to whoever looks within some minutes.
+
+    In a thread, because the room is not read while somebody is listening; and a queue that is away costs nothing but
+    the sight of it.
+    """
+
+    def __init__(self, connection: Any, name: str) -> None:
+        self._redis = connection
+        self._key = said_key(name)
+        self._new = bytearray()
+        self._left = LONGEST_OUTPUT
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def __enter__(self) -> "Live":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def hear(self, piece: bytes) -> None:
+        with self._lock:
+            kept = piece[: self._left]
+            self._left -= len(kept)
+            self._new += kept
+
+    def _go_on(self) -> None:
+        try:
+            self._redis.delete(self._key)  # of a worker that was told to stop, and gave this check back
+            while not self._over.wait(FLUSH_SECONDS):
+                self._tell()
+            self._tell()
+        except RedisError as error:
+            log.warning("queue: %s: %s; nobody sees what the check prints", place(self._redis), error)
+
+    def _tell(self) -> None:
+        with self._lock:
+            piece, self._new = bytes(self._new), bytearray()
+        if piece:
+            with self._redis.pipeline() as pipeline:
+                pipeline.append(self._key, piece)
+                pipeline.expire(self._key, SAID_SECONDS)
+                pipeline.execute()
+
+
+def answered(perform: Callable[[str], str], excuse: Callable[[str, str], Answered], connection: Any) -> Act:
+    """What a worker does with a request: perform it, and send the report on to be recorded.
 
     This is the queue's edge: what nobody foresaw becomes the operator's failure, and a person is told.
     """
@@ -305,17 +451,73 @@ def graded(perform: Callable[[str], str], connection: Any) -> Act:
         try:
             answer = perform(text)
         except Exception as error:
-            request = GradingRequest.from_json(text)
-            log.exception("grading %s, try %s: the worker itself failed", request.grading, request.fence)
-            failure = Failure(fault_of=Fault.OPERATOR, message=f"worker: {type(error).__name__}: {error}"[:4000])
-            answer = GradingReport(grading=request.grading, fence=request.fence, failure=failure).to_json()
-        report = json.loads(answer)
+            report = excuse(text, f"worker: {type(error).__name__}: {error}"[:4000])
+            log.exception("%s: the worker itself failed", _name(report))
+            answer = report.to_json()
+        told = json.loads(answer)
+        subject = _subject(told)
+        name = _recording(NAMES[subject](told[subject], told["fence"]))
         try:
-            Line(Kind.RECORDING, connection).send(_recording(report["grading"], report["fence"]), answer)
+            Line(Kind.RECORDING, connection).send(name, answer)
         except RedisError as error:
             raise Undelivered(f"{place(connection)}: {error}") from error
 
     return act
+
+
+def graded(perform: Callable[[str], str], connection: Any) -> Act:
+    """What a grading worker does."""
+    return answered(perform, _not_graded, connection)
+
+
+def checked(perform: Callable[[str, Callable[[bytes], object]], str], connection: Any) -> Act:
+    """What a checking worker does: whoever waits sees what is printed as it comes."""
+
+    def speak(text: str) -> str:
+        with Live(connection, _name(CheckRequest.from_json(text))) as live:
+            return perform(text, live.hear)
+
+    return answered(speak, excuse, connection)
+
+
+def formed(perform: Callable[[str], str], connection: Any) -> Act:
+    """What a forming worker does."""
+    return answered(perform, excuse, connection)
+
+
+def _not_graded(text: str, why: str) -> Answered:
+    return excuse(GradingRequest.from_json(text).to_json(), why)
+
+
+def excuse(text: str, why: str) -> Answered:
+    """A report that it failed by our own fault, if the message says at least what it is about."""
+    told: Any = json.loads(text)
+    failure = Failure(fault_of=Fault.OPERATOR, message=why)
+    match _subject(told):
+        case "check":
+            return CheckReport(check=told["check"], fence=told["fence"], failure=failure)
+        case "form":
+            return FormReport(form=told["form"], fence=told["fence"], failure=failure)
+    return GradingReport(grading=told["grading"], fence=told["fence"], failure=failure)
+
+
+def read_report(text: str) -> Answered:
+    """The report that this is. MessageUnreadable when it is none of ours."""
+    try:
+        subject = _subject(json.loads(text))
+    except (ValueError, TypeError):
+        subject = ""
+    match subject:
+        case "check":
+            return CheckReport.from_json(text)
+        case "form":
+            return FormReport.from_json(text)
+    return GradingReport.from_json(text)
+
+
+def _subject(told: Any) -> str:
+    """What a message is about. A grading's has a form, too."""
+    return next((subject for subject in NAMES if subject in told), "")
 
 
 def recorded(record: Callable[[str], object], refuse: Callable[[str, str], object]) -> Act:

@@ -66,6 +66,9 @@ def parts(portal: PortalSettings, where: DatabaseSettings, queue: QueueSettings)
     found.append(Part("recording", lambda _: assay_process("worker", "recording"), STOP_NEXT, drain))
     for number in range(1, 1 + (queue.grading_workers or os.cpu_count() or 1)):
         found.append(Part(f"grading {number}", lambda _: assay_process("worker", "grading"), STOP_NEXT, drain))
+    for number in range(1, 1 + queue.checking_workers):
+        found.append(Part(f"checks {number}", lambda _: assay_process("worker", "checks"), STOP_NEXT, drain))
+    found.append(Part("forms", lambda _: assay_process("worker", "forms"), STOP_NEXT, drain))
     found.append(Part(PORTAL, _portal(portal), STOP_FIRST, portal.web_grace_seconds + KILL_SECONDS))
     return found
 

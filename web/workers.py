@@ -1,6 +1,5 @@
 """The worker processes: what each is made of, from its settings. `assay worker KIND` runs one."""
 
-import json
 import logging
 import math
 import shutil
@@ -8,9 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from graders.contract import Failure, Fault, GradingReport
+from sqlalchemy.orm import Session
+
+from graders.checking import CheckingWorker
+from graders.contract import CheckReport, FormReport
+from graders.forming import FormingWorker
 from graders.settings import GradersSettings
 from graders.worker import GradingWorker
 from sandbox import SandboxUnavailable
@@ -19,17 +22,29 @@ from sandbox.docker import DockerSandbox, Engine
 from sandbox.images import pinned
 from sandbox.settings import SandboxSettings
 from sandbox.trust import Trust
-from web import __version__, gradings
+from web import __version__, checks, forms, gradings
 from web.clock import Trouble, keep_turning
 from web.database import Database, DatabaseUnavailable, connect
 from web.errors import one_line
-from web.gradings import Outcome
+from web.gradings import Outcome, Recorded
 from web.horse import Worker
-from web.queue import Act, Doorbell, Kind, graded, reach, recorded
+from web.queue import (
+    Act,
+    Answered,
+    Doorbell,
+    Kind,
+    checked,
+    excuse,
+    formed,
+    graded,
+    reach,
+    read_report,
+    recorded,
+)
 from web.rehearsals import warm_up
 from web.relay import Relay
 from web.settings import DatabaseSettings, GradingSettings, QueueSettings, TreeSettings
-from web.trees import secret_of, token_for
+from web.trees import form_token, secret_of, token_for
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +53,7 @@ SWEEP_SECONDS: Final = 15.0
 UNFIT_SECONDS: Final = 5.0  # until an engine that was away is looked for again
 LEAST_FREE_MB: Final = 8  # of the state's disk, to begin a grading
 LONGEST_PAUSE: Final = 5.0  # between two tries to record a report while the database is away
+LEVELS: Final = {Outcome.FAILED: logging.ERROR, Outcome.GRADED: logging.INFO, Outcome.DONE: logging.INFO}
 
 
 def grade(ready: Callable[[], object]) -> None:
@@ -49,6 +65,25 @@ def grade(ready: Callable[[], object]) -> None:
     connection = reach(queue, rooms.state, patience=PATIENCE_SECONDS)
     act = graded(worker.perform, connection)
     Worker(Kind.GRADING, act, connection, drain_seconds=queue.drain_seconds, fit=host.is_fit).run(ready)
+
+
+def run_checks(ready: Callable[[], object]) -> None:
+    """The checking worker. It holds Docker; neither challenges nor the instance secret, and no database."""
+    rooms, queue = SandboxSettings(), QueueSettings()
+    worker = CheckingWorker(GradersSettings(), rooms)
+    host = Host(rooms)
+    host.begin()
+    connection = reach(queue, rooms.state, patience=PATIENCE_SECONDS)
+    act = checked(worker.perform, connection)
+    Worker(Kind.CHECKS, act, connection, drain_seconds=queue.drain_seconds, fit=host.is_fit).run(ready)
+
+
+def make_forms(ready: Callable[[], object]) -> None:
+    """The forming worker. It holds challenges and the instance secret; neither Docker nor a database."""
+    settings, queue = GradersSettings(), QueueSettings()
+    act_on = FormingWorker(settings).perform
+    connection = reach(queue, settings.state, patience=PATIENCE_SECONDS)
+    Worker(Kind.FORMS, formed(act_on, connection), connection, drain_seconds=queue.drain_seconds).run(ready)
 
 
 def record_reports(ready: Callable[[], object]) -> None:
@@ -63,10 +98,13 @@ def record_reports(ready: Callable[[], object]) -> None:
 
 def keep_time(ready: Callable[[], object]) -> None:
     """The clock. It holds database and queue."""
-    where = DatabaseSettings()
-    bell = Doorbell(reach(QueueSettings(), where.state))
-    token = partial(token_for, secret=secret_of(TreeSettings()))
-    keep_turning(Relay(connect(where), bell, GradingSettings(), token_for=token), bell, ready)
+    where, queue = DatabaseSettings(), QueueSettings()
+    database, bell = connect(where), Doorbell(reach(queue, where.state))
+    secret = secret_of(TreeSettings())
+    token = partial(token_for, secret=secret)
+    watch = checks.Watch(database, bell, token)
+    pool = forms.Pool(database, bell, queue.forms_ready, partial(form_token, secret=secret))
+    keep_turning(Relay(database, bell, GradingSettings(), token_for=token), bell, ready, (watch.turn, pool.turn))
 
 
 class Host:
@@ -120,27 +158,34 @@ class Host:
 def recorder(database: Database, settings: GradingSettings) -> Act:
     """What a recording worker does with a report: it is written down, however long the database is away."""
 
-    def write(report: GradingReport) -> None:
+    def write(report: Answered) -> None:
         trouble, pause = Trouble(), 0.1
         while True:
             try:
                 with database.transaction() as session:
-                    done = gradings.record(session, report, settings)
+                    done = _record(session, report, settings)
                 break
             except DatabaseUnavailable as error:
                 trouble.note(str(error))
                 time.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
-        level = {Outcome.FAILED: logging.ERROR, Outcome.GRADED: logging.INFO}.get(done.outcome, logging.WARNING)
+        level = LEVELS.get(done.outcome, logging.WARNING)
         log.log(level, "%s", done.sentence)
 
     def refuse(text: str, why: str) -> None:
-        """The operator's failure of the grading that it names; if it names none, only the log knows of it."""
-        told: Any = json.loads(text)
-        failure = Failure(fault_of=Fault.OPERATOR, message=why)
-        write(GradingReport(grading=told["grading"], fence=told["fence"], failure=failure))
+        """The operator's failure of what it names; if it names nothing, only the log knows of it."""
+        write(excuse(text, why))
 
-    return recorded(lambda text: write(GradingReport.from_json(text)), refuse)
+    return recorded(lambda text: write(read_report(text)), refuse)
+
+
+def _record(session: Session, report: Answered, settings: GradingSettings) -> Recorded:
+    match report:
+        case CheckReport():
+            return checks.record(session, report)
+        case FormReport():
+            return forms.record(session, report)
+    return gradings.record(session, report, settings)
 
 
 class OneLine(logging.Formatter):
