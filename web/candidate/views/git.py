@@ -177,7 +177,7 @@ def _checked(portal: Portal, attempt: Attempt, manifest: Manifest) -> Iterator[s
         with portal.database.reading() as session:
             arrived = arrived_at(session)
         check = checks.ask(portal.database, portal.store, attempt.id, arrived)
-        if not checks.ring(portal.database, portal.bell, check):
+        if not checks.ring(portal.database, portal.bell, check, portal.token_for):
             yield gettext(
                 "The public checks cannot run now, which is our fault. See here: %(address)s", address=address
             )
