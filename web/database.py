@@ -145,6 +145,7 @@ def _read(path: str) -> str:
 
 def _engine(url: URL, *, migrating: bool = False) -> Engine:
     pool: dict[str, Any] = {"poolclass": NullPool} if migrating else {"pool_pre_ping": True}
+    pool["hide_parameters"] = True  # an error of a statement goes into the log, and names and hashes with it
     if url.get_backend_name() == "postgresql":
         asked = {"connect_timeout": str(CONNECT_SECONDS)} | dict(url.query)
         return create_engine(url.set(query=asked), **pool)

@@ -1,8 +1,9 @@
 """What the portal may be told from outside. The entry point builds one and passes it down."""
 
+import ipaddress
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -32,6 +33,10 @@ class PortalSettings(BaseSettings):
         pattern=r"^(https?://[^/\s]+)?$",
         description="The portal's address as people reach it, for links in mail; empty: where it listens.",
     )
+    proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Addresses or networks of the proxies before it: what they say of a client's address is believed.",
+    )
     session_secret: SecretStr = Field(
         SecretStr(""),
         description="Signs links and cookies. Empty: secrets/session_secret in the state's folder.",
@@ -48,6 +53,13 @@ class PortalSettings(BaseSettings):
     oidc_client_secret_file: str = Field(
         "", description="A file that holds ASSAY_OIDC_CLIENT_SECRET, as a secret is mounted."
     )
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_networks(cls, said: str) -> str:
+        for one in filter(None, map(str.strip, said.split(","))):
+            ipaddress.ip_network(one, strict=False)
+        return said
 
 
 class DatabaseSettings(BaseSettings):

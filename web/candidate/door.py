@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Response, abort, request
+from flask import Response, abort
 from sqlalchemy.orm import Session
 
-from web import access
+from web import access, cookies
 from web.models import Attempt
 from web.portal import here
 from web.speech import speak
 
 __all__ = ["COOKIE", "Visit", "let_in", "let_out", "visit", "visitor"]
 
-COOKIE: Final = "assay_candidate"
+COOKIE: Final = cookies.CANDIDATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def visit(session: Session, attempt_id: str) -> Visit:
 
 def visitor(session: Session) -> tuple[Attempt, str] | None:
     """The attempt that this browser came in for, and its session."""
-    found = access.session_of(session, here(), request.cookies.get(COOKIE, ""))
+    found = access.session_of(session, here(), cookies.read(COOKIE))
     if found is None or found.attempt_id is None:
         return None
     return session.get_one(Attempt, found.attempt_id), found.id
@@ -51,15 +51,8 @@ def _may_see(invited: Attempt, attempt: Attempt) -> bool:
 
 
 def let_in(response: Response, token: str) -> None:
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=access.SESSION_DAYS * 86400,
-        httponly=True,
-        secure=here().address.startswith("https://"),
-        samesite="Lax",
-    )
+    cookies.write(response, COOKIE, token, access.SESSION_DAYS * 86400)
 
 
 def let_out(response: Response) -> None:
-    response.delete_cookie(COOKIE)
+    cookies.forget(response, COOKIE)
