@@ -42,6 +42,7 @@ __all__ = [
 
 LINK_DAYS: Final = 30
 SESSION_DAYS: Final = 30
+AFTER_A_LINK: Final = " .,;:)>]\"'"  # what mail programs take for a part of the link that stands before it
 CODE_MINUTES: Final = 15
 MOST_WRONG: Final = 5  # codes until the code is no longer good
 MOST_CODES: Final = 5  # an hour, for one link
@@ -84,7 +85,7 @@ def _signer(portal: Portal) -> URLSafeSerializer:
 def follow(session: Session, portal: Portal, token: str) -> Followed:
     """Where this link leads, without following it."""
     try:
-        secret = str(_signer(portal).loads(token))
+        secret = str(_signer(portal).loads(token.strip().rstrip(AFTER_A_LINK)))
     except (BadSignature, UnicodeError):
         return Followed(Way.UNKNOWN)
     link = session.scalar(select(Link).where(Link.token_hash == portal.sealed("link", secret)))

@@ -167,9 +167,9 @@ def _parts(manifest: Manifest, rubric: Rubric) -> tuple[Part, ...]:
 def _judged(judges: set[Judge]) -> str:
     run, read = Judge.TESTS in judges, judges - {Judge.TESTS}
     if run and read:
-        return gettext("It is run, and read by a person.")
+        return gettext("It is run with hidden checks, and read by a person.")
     if run:
-        return gettext("It is run.")
+        return gettext("It is run with hidden checks.")
     if Judge.MODEL in read:
         return gettext("It is read: by a person, and first by a language model where the employer has one.")
     return gettext("It is read by a person.")

@@ -31,7 +31,7 @@ from sandbox import SandboxMisused, SandboxUnavailable, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from sandbox.trust import Trust
-from web import __version__, operator, receipting, together
+from web import __version__, inviting, operator, receipting, together
 from web.errors import PortalError, Refused
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.portal import assemble
@@ -90,6 +90,7 @@ for command in (
     *(sandbox.cli.doctor, sandbox.cli.sandbox, sandbox.cli.images),
     *graders.author.cli.COMMANDS,
     *operator.COMMANDS,
+    *inviting.COMMANDS,
     receipting.receipt,
     bench,
 ):
