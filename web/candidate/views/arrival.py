@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from graders.trees import TreeMissing
-from web import access, attempts, briefings, challenges, consents, letters, work
+from web import access, attempts, briefings, challenges, consents, cookies, letters, work
 from web.access import Followed, Way
 from web.arrival import arrived_at
 from web.attempts import Phase
@@ -262,7 +262,7 @@ def leave(attempt_id: str) -> Answer:
     """Sign this browser out, for a machine that others use too."""
     with here().database.transaction() as session:
         seen = visit(session, attempt_id)
-        access.leave(session, here(), request.cookies.get(COOKIE, ""))
+        access.leave(session, here(), cookies.read(COOKIE))
         address = _person(session, seen.attempt)
         page = render_template("candidate/left.html", address=_masked(address.email) if address else "")
     answer = make_response(page)
