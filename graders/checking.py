@@ -7,7 +7,7 @@ No score comes of it, so it needs neither answers nor the instance secret: the r
 program prints goes to `hear` while it runs, and into the report when it has ended; both are a stranger's words.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from graders.challenge import unfit
@@ -63,17 +63,23 @@ class CheckingWorker:
         with Engine(self._sandbox) as engine:
             rooms = DockerSandbox(engine, pinned(self._sandbox, request.image), self._sandbox, owner)
             rooms.sweep()
-            return check(request, completed(files, given, request.deliverables), rooms, hear)
+            limits = Limits(**request.limits.model_dump())
+            files = completed(files, given, request.deliverables)
+            return check(request.command, files, rooms, limits, request.seconds, hear)
 
     def _tree(self, digest: str, token: str) -> dict[str, bytes]:
         return store_at(self._settings.portal_url, self._settings.store_folder, token).get(digest)
 
 
 def check(
-    request: CheckRequest, files: Mapping[str, bytes], sandbox: Sandbox, hear: Callable[[bytes], object] = bool
+    command: Sequence[str],
+    files: Mapping[str, bytes],
+    sandbox: Sandbox,
+    limits: Limits,
+    seconds: float,
+    hear: Callable[[bytes], object] = bool,
 ) -> tuple[Execution, bytes]:
     """Run it in a room of its own: how it ended, and what it printed, both streams in the order in which it came."""
-    limits = Limits(**request.limits.model_dump())
     if complaint := unfit(files, limits):
         raise WorkUnfit(f"saved work: {complaint}")
     said = bytearray()
@@ -82,15 +88,13 @@ def check(
         said.extend(piece)
         hear(piece)
 
-    lifetime = request.seconds + SETUP_SECONDS
+    lifetime = seconds + SETUP_SECONDS
     with sandbox.open(files=files, limits=limits, lifetime=lifetime, environment=SURROUNDINGS) as room:
-        done = room.run(request.command, seconds=request.seconds, hear=listen)
+        done = room.run(command, seconds=seconds, hear=listen)
     return done, bytes(said) or done.stderr  # why it could not be started is not printed by anybody
 
 
-def completed(
-    files: Mapping[str, bytes], given: Mapping[str, bytes], deliverables: tuple[str, ...]
-) -> Mapping[str, bytes]:
+def completed(files: Mapping[str, bytes], given: Mapping[str, bytes], deliverables: Sequence[str]) -> dict[str, bytes]:
     """With what was given to the candidate and is not theirs to hand in, such as the checks themselves.
 
     Whoever uploads an archive leaves these out, and still wants to press Run. A deliverable that is missing stays
@@ -102,7 +106,7 @@ def completed(
     ours = {
         name: content
         for name, content in given.items()
-        if name not in theirs and not name.startswith(as_folders + due) and name not in deliverables
+        if name not in theirs and not name.startswith((*as_folders, *due)) and name not in deliverables
     }
     return {**ours, **files}
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from graders import forms, notebooks, scoring
 from graders.author import cheats
+from graders.author.public import try_public_checks
 from graders.author.trials import Landing, Secrets, Trial, land, rooms_for
 from graders.challenge import Challenge, Solution, read_solutions, room_limits
 from graders.contract import Finding, Submission
@@ -81,6 +82,7 @@ def prove(
     starters, complaints = try_forms(challenge, seeds)
     proof.complaints += complaints
     material = material_of(challenge, solutions, starters, settings)
+    proof.complaints += public_checks(challenge, solutions, starters, settings)
     trials, proof.left_out = plan(solutions, starters, material)
     landings: list[Landing] = []
 
@@ -186,6 +188,21 @@ def material_of(
             for name in material.notebooks
         }
     return replace(material, computed=computed)
+
+
+def public_checks(
+    challenge: Challenge,
+    solutions: Sequence[Solution],
+    starters: Mapping[str, Mapping[str, bytes]],
+    settings: SandboxSettings,
+) -> list[str]:
+    """Whether what candidates run with Run can be run."""
+    if not challenge.manifest.check:
+        return []
+    perfect = next((one for one in solutions if one.expect.kind == "perfect"), None)
+    with Engine(settings) as engine:
+        rooms = rooms_for(engine, settings, challenge.manifest.image)
+        return try_public_checks(challenge, next(iter(starters.values())), perfect, rooms)
 
 
 def plan(
