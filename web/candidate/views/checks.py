@@ -55,11 +55,11 @@ def _told(seen: Seen) -> dict[str, Any]:
         "ending": seen.ending,
         "seconds": seen.seconds,
         "credited_seconds": seen.credited_seconds,
-        "sentence": _sentence(seen),
+        "sentence": sentence(seen),
     }
 
 
-def _sentence(seen: Seen) -> str:
+def sentence(seen: Seen) -> str:
     said = _how_it_stands(seen)
     if seen.credited_seconds:
         seconds = math.ceil(seen.credited_seconds)
