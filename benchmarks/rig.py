@@ -37,7 +37,8 @@ from web.models import (
     Urgency,
     new_id,
 )
-from web.settings import PROJECT, DatabaseSettings
+from web.portal import make_secrets
+from web.settings import PROJECT, DatabaseSettings, PortalSettings
 
 CHALLENGES: Final = Path(__file__).resolve().parent / "challenges"
 QUEUE: Final = "queue"  # the one process that is no command of ours
@@ -116,6 +117,7 @@ class Rig:
             self.trust()
         migrate(self._database_settings())
         secrecy.make(self.state / "secrets" / "instance_secret")
+        make_secrets(PortalSettings(_env_file=None), self._database_settings())
         self.call("publish")
 
     def trust(self) -> None:

@@ -64,14 +64,15 @@ def test_the_database_is_killed_between_any_two_words(on_postgres: Plant, postgr
 @pytest.mark.postgres
 def test_two_clocks_and_two_recorders_share_the_work(on_postgres: Plant) -> None:
     on_postgres.start("clock-2", "recording-2")
-    accepted = on_postgres.accept(Work.RIGHT, 10) + on_postgres.accept(Work.WRONG, 6)
-    with on_postgres.database.transaction() as session:  # a row that both want and neither gets
-        session.get(Grading, on_postgres.grading(accepted[0]).id, with_for_update=True)
+    held = on_postgres.accept_one(Work.SLOW)  # not done before we hold its row
+    with on_postgres.database.transaction() as session:  # which both want and neither gets
+        session.get(Grading, on_postgres.grading(held).id, with_for_update=True)
+        others = on_postgres.accept(Work.RIGHT, 10) + on_postgres.accept(Work.WRONG, 6)
         until(lambda: on_postgres.unfinished() == 1, "all others: an end")
-        assert not on_postgres.is_graded(accepted[0])
+        assert not on_postgres.is_graded(held)
     on_postgres.drain()
     on_postgres.stop("clock-2", "recording-2")
-    told = [on_postgres.grading(submission) for submission in accepted[1:]]
+    told = [on_postgres.grading(submission) for submission in others]
     assert {(grading.fence, grading.tries, grading.late_reports) for grading in told} == {(1, 0, 0)}
 
 
