@@ -32,6 +32,7 @@ from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from sandbox.trust import Trust
 from web import __version__, inviting, operator, receipting, together
+from web.demo import furnish
 from web.errors import PortalError, Refused
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
 from web.portal import assemble
@@ -99,8 +100,9 @@ for command in (
 
 @assay.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the portal; 0 takes a free one.")
+@click.option("--demo", is_flag=True, help="Add a candidate, and print the link that they were sent.")
 @click.option("--no-install", is_flag=True, help=NO_INSTALL_HELP)
-def up(port: int | None, no_install: bool) -> None:
+def up(port: int | None, demo: bool, no_install: bool) -> None:
     """Run everything on this machine, until Ctrl-C.
 
     Prepares the database, installs Docker Engine if there is none (Debian and Ubuntu, with apt), builds the sandbox
@@ -115,7 +117,12 @@ def up(port: int | None, no_install: bool) -> None:
         examine(rooms)
         log_in_lines()
 
-    together.run(portal, ready, say, lambda url: click.echo(f"Assay is at {url} (Ctrl-C stops it)"))
+    def announce(url: str) -> None:
+        click.echo(f"Assay is at {url} (Ctrl-C stops it)")
+        for line in furnish(assemble(portal, DatabaseSettings()), url) if demo else ():
+            click.echo(line)
+
+    together.run(portal, ready, say, announce)
 
 
 @assay.command()
