@@ -22,12 +22,14 @@ from sandbox.docker import DockerSandbox, Engine
 from sandbox.images import pinned
 from sandbox.settings import SandboxSettings
 from sandbox.trust import Trust
-from web import __version__, checks, forms, gradings
+from web import __version__, checks, forms, gradings, outages
 from web.clock import Trouble, keep_turning
+from web.closing import Closing
 from web.database import Database, DatabaseUnavailable, connect
 from web.errors import one_line
 from web.gradings import Outcome, Recorded
 from web.horse import Worker
+from web.portal import read_receipt_key
 from web.queue import (
     Act,
     Answered,
@@ -41,10 +43,12 @@ from web.queue import (
     read_report,
     recorded,
 )
+from web.receipts import Signer
 from web.rehearsals import warm_up
 from web.relay import Relay
-from web.settings import DatabaseSettings, GradingSettings, QueueSettings, TreeSettings
-from web.trees import form_token, secret_of, token_for
+from web.settings import DatabaseSettings, GradingSettings, PortalSettings, QueueSettings, TreeSettings
+from web.submissions import Desk
+from web.trees import form_token, secret_of, store_of, token_for
 
 log = logging.getLogger(__name__)
 
@@ -97,14 +101,17 @@ def record_reports(ready: Callable[[], object]) -> None:
 
 
 def keep_time(ready: Callable[[], object]) -> None:
-    """The clock. It holds database and queue."""
-    where, queue = DatabaseSettings(), QueueSettings()
+    """The clock. It holds database, queue and trees, and what signs receipts: at zero it hands in for the candidate."""
+    where, queue, portal = DatabaseSettings(), QueueSettings(), PortalSettings()
     database, bell = connect(where), Doorbell(reach(queue, where.state))
     secret = secret_of(TreeSettings())
     token = partial(token_for, secret=secret)
     watch = checks.Watch(database, bell, token)
     pool = forms.Pool(database, bell, queue.forms_ready, partial(form_token, secret=secret))
-    keep_turning(Relay(database, bell, GradingSettings(), token_for=token), bell, ready, (watch.turn, pool.turn))
+    desk = Desk(store_of(TreeSettings(), where.state), Signer(read_receipt_key(portal, where)), portal.public_url)
+    closing = Closing(database, desk, outages.Watch(database))
+    parts = (closing.turn, watch.turn, pool.turn)
+    keep_turning(Relay(database, bell, GradingSettings(), token_for=token), bell, ready, parts)
 
 
 class Host:

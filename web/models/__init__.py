@@ -21,6 +21,7 @@ from web.models.columns import Table, new_id
 from web.models.git import GitTip
 from web.models.gradings import OPEN, Decision, Finding, Grading, GradingState, Purpose, Regrade, Urgency
 from web.models.letters import Letter
+from web.models.outages import SignOfLife
 from web.models.people import Application, Person, Role
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Right",
     "Role",
     "SignInLink",
+    "SignOfLife",
     "Snapshot",
     "Staff",
     "Submission",
