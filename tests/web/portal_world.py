@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from graders.challenge import read_challenge
+from graders.challenge import Challenge, read_challenge
 from graders.forms import build, form_for
 from graders.trees import FolderStore
 from tests.web.conftest import made_of
@@ -45,15 +46,20 @@ def make_portal(database: Database, folder: Path, bell: Doorbell | None = None, 
     return portal
 
 
+@cache
+def warm_up() -> Challenge:
+    return read_challenge(WARM_UP)
+
+
 def publish_warm_up(portal: Portal) -> ChallengeVersion:
-    challenge = read_challenge(WARM_UP)
+    challenge = warm_up()
     with portal.database.transaction() as session:
         return challenges.publish(session, challenge, portal.store, "author")
 
 
 def make_form(portal: Portal, form_id: str) -> Form:
     """As a worker makes it: by the challenge's own generator."""
-    challenge = read_challenge(WARM_UP)
+    challenge = warm_up()
     with portal.database.reading() as session:
         reference = session.get_one(Form, form_id).reference
     form, bundle = build(challenge, form_for(challenge.slug, challenge.manifest.version, reference, SECRET))
