@@ -228,6 +228,11 @@ def forgotten_key(name: str) -> str:
     return f"assay:forgotten:{name}"
 
 
+def rung_key(name: str) -> str:
+    """That somebody has rung for it."""
+    return f"assay:rung:{name}"
+
+
 def said_key(name: str) -> str:
     """What a check has printed so far."""
     return f"assay:said:{name}"
@@ -296,10 +301,14 @@ class Doorbell(Bell):
         return {one: signs[_grading(*one)] for one in tries}
 
     def ask(self, request: CheckRequest | FormRequest) -> None:
-        """Ring for a check or for a form: each has a line of its own."""
-        kind = Kind.CHECKS if isinstance(request, CheckRequest) else Kind.FORMS
+        """Ring for a check or for a form: each has a line of its own.
+
+        Once for each fence: who presses Run twice would otherwise have two workers at it.
+        """
+        kind, name = Kind.CHECKS if isinstance(request, CheckRequest) else Kind.FORMS, _name(request)
         with self._reached():
-            Line(kind, self._redis).send(_name(request), request.to_json())
+            if self._redis.set(rung_key(name), 1, nx=True, ex=FORGOTTEN_SECONDS):
+                Line(kind, self._redis).send(name, request.to_json())
 
     def look_for(self, kind: Kind, names: Sequence[str]) -> dict[str, Sign]:
         """A sign for each of these messages."""
