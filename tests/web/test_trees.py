@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import TimestampSigner
 
-from graders.trees import FolderStore, digest_of
+from graders.trees import MOST_BYTES, FolderStore, HttpStore, TreeMissing, digest_of, packed
 from web.secrecy import SecretUnavailable
 from web.settings import PROJECT, TreeSettings
-from web.trees import TOKEN_SECONDS, secret_of, token_for, tree_pages
+from web.trees import TOKEN_SECONDS, form_token, secret_of, token_for, tree_pages
 
 SECRET: Final = "s" * 40
 FILES: Final = {"main.py": b"print(1)\n", "notes/größe.md": b"x" * 1000, "empty": b"", "d/" + "n" * 200: b"\0" * 512}
@@ -151,6 +151,69 @@ def test_no_guess_is_a_token(token: str) -> None:
     assert app.test_client().get(f"/trees/{digest_of({})}", headers=bearer(token)).status_code == 404
 
 
+# ----------------------------------------------------------------------------------------- what forming hosts hand in
+
+
+LARGE: Final = {"rows.json": bytes(range(256)) * 8000, "main.py": b""}  # more than any other request may hold
+
+
+def tar(files: dict[str, bytes]) -> bytes:
+    return b"".join(packed(files))
+
+
+def test_a_tree_of_a_form_is_kept_when_it_has_its_digest(client: FlaskClient, store: FolderStore) -> None:
+    digest, headers = digest_of(LARGE), bearer(form_token("form-1", SECRET))
+    for _ in range(2):
+        assert client.put(f"/trees/{digest}", data=tar(LARGE), headers=headers).status_code == 204
+    assert store.get(digest) == LARGE
+
+
+def test_who_may_not_hand_in_is_not_listened_to(client: FlaskClient, store: FolderStore) -> None:
+    digest = digest_of(FILES)
+    early = signed("form-1", ago=TOKEN_SECONDS + 5, salt="assay tree of a form")
+    for headers in (
+        {},
+        bearer(""),
+        bearer(token_for(digest, SECRET)),  # a token for reading is none for writing
+        bearer(form_token("form-1", "t" * 40)),
+        bearer(form_token("form-1", SECRET)[:-1]),
+        bearer(early),
+    ):
+        assert client.put(f"/trees/{digest}", data=tar(FILES), headers=headers).status_code == 404
+        assert client.put(f"/trees/{digest}", data=tar(LARGE), headers=headers).status_code == 413
+    assert not store.folder.exists()
+
+
+def test_a_token_for_writing_opens_no_tree(client: FlaskClient, store: FolderStore) -> None:
+    digest = store.put(FILES)
+    for name in ("form-1", digest):
+        assert client.get(f"/trees/{digest}", headers=bearer(form_token(name, SECRET))).status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"no tar" * 200, tar(FILES)[:700], tar({**FILES, "main.py": b"other"})])
+def test_what_has_another_digest_is_not_kept(body: bytes, client: FlaskClient, store: FolderStore) -> None:
+    headers = bearer(form_token("form-1", SECRET))
+    assert client.put(f"/trees/{digest_of(FILES)}", data=body, headers=headers).status_code == 404
+    assert not store.folder.exists()
+
+
+def test_more_than_any_form_can_be_is_refused_unread(client: FlaskClient) -> None:
+    headers, says = bearer(form_token("form-1", SECRET)), {"CONTENT_LENGTH": str(MOST_BYTES + 1)}
+    assert client.put(f"/trees/{digest_of({})}", headers=headers, environ_overrides=says).status_code == 413
+
+
+def test_names_are_data_and_no_path_is_made_of_them(client: FlaskClient, store: FolderStore, tmp_path: Path) -> None:
+    files = {"../../escaped": b"x", "/etc/passwd": b"y"}
+    headers = bearer(form_token("form-1", SECRET))
+    assert client.put(f"/trees/{digest_of(files)}", data=tar(files), headers=headers).status_code == 204
+    assert store.get(digest_of(files)) == files
+    assert [path.name for path in tmp_path.iterdir() if path.name != "nowhere"] == ["store"]
+
+
+def test_without_a_secret_there_is_no_token_for_writing() -> None:
+    assert form_token("form-1", "") == ""
+
+
 # ------------------------------------------------------------------------------------------------ the real portal
 
 
@@ -190,6 +253,19 @@ def test_the_portal_serves_what_lies_in_its_store(start: Callable[..., subproces
     digest = FolderStore(tmp_path / "state" / "store").put(FILES)
     status, packed = ask(start(ASSAY_TREE_SECRET=SECRET), digest, token_for(digest, SECRET))
     assert (status, unpacked(packed)) == (200, FILES)
+
+
+def test_a_host_elsewhere_hands_in_a_form_and_reads_it_again(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    portal = start(ASSAY_TREE_SECRET=SECRET)
+    assert portal.stdout is not None
+    url = portal.stdout.readline().strip()
+    digest = HttpStore(url, form_token("form-1", SECRET)).put(LARGE)
+    assert FolderStore(tmp_path / "state" / "store").get(digest) == LARGE
+    assert HttpStore(url, token_for(digest, SECRET)).get(digest) == LARGE
+    with pytest.raises(TreeMissing, match=r"answers 4\d\d: .*takes no token like ours"):
+        HttpStore(url, token_for(digest, SECRET)).put({"other": b""})
 
 
 def test_the_store_may_be_elsewhere(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
