@@ -21,13 +21,15 @@ from web.forgery import LastingSessions, csrf
 from web.limits import NobodyCounts, TooOften
 from web.pages import pages
 from web.portal import Portal, here
+from web.staff import staff
+from web.staff import views as staff_pages  # noqa: F401  the same
 from web.static_files import StaticFiles
 
 __version__: Final = "0.1.0"
 
 log = logging.getLogger(__name__)
 
-AREAS: Final[tuple[Blueprint, ...]] = (candidate,)
+AREAS: Final[tuple[Blueprint, ...]] = (candidate, staff)
 
 SECURITY_HEADERS: Final = {
     # Our own files and nothing inline: a sentence of a candidate that slips through as HTML still cannot run.
@@ -38,6 +40,7 @@ SECURITY_HEADERS: Final = {
             "connect-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
+            "frame-src 'self'",  # the preview of a file, which has a policy of its own
             "base-uri 'none'",
             "form-action 'self'",
             "frame-ancestors 'none'",
@@ -76,6 +79,7 @@ SECURITY_HEADERS: Final = {
 # What a person reads when a request cannot be answered: what happened, and what to do now.
 ERRORS: Final = {
     400: ("This request cannot be read", "Your browser sent something that the portal does not understand."),
+    401: ("You are signed out", "Nothing was changed. Sign in, and do it again: what you had typed is a step back."),
     403: ("This is not for you", "What you are allowed to do does not reach as far as this page. Ask an owner."),
     404: ("There is no page here", "The address may be mistyped, or the page may have moved."),
     405: ("This page cannot do that", "It can be read, but it does not accept what was sent to it."),

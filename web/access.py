@@ -167,7 +167,13 @@ def enter_with_code(session: Session, portal: Portal, link: Link, code: str, bro
 
 
 def new_session(
-    session: Session, portal: Portal, browser: str, *, attempt_id: str | None = None, person_id: str | None = None
+    session: Session,
+    portal: Portal,
+    browser: str,
+    *,
+    attempt_id: str | None = None,
+    person_id: str | None = None,
+    lasts: timedelta = timedelta(days=SESSION_DAYS),
 ) -> str:
     """A browser has come in. The token is for its cookie; the database keeps a hash."""
     at = now(session)
@@ -179,7 +185,7 @@ def new_session(
             person_id=person_id,
             browser=browser[:300],
             created_at=at,
-            expires_at=at + timedelta(days=SESSION_DAYS),
+            expires_at=at + lasts,
         )
     )
     session.flush()

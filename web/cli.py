@@ -31,7 +31,7 @@ from sandbox import SandboxMisused, SandboxUnavailable, images
 from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from sandbox.trust import Trust
-from web import __version__, inviting, operator, receipting, together
+from web import __version__, inviting, operator, receipting, staffing, together
 from web.demo import furnish
 from web.errors import PortalError, Refused
 from web.machine import FOR_TEST, FOR_UP, MachineUnready, prepare
@@ -93,6 +93,7 @@ for command in (
     *operator.COMMANDS,
     *inviting.COMMANDS,
     receipting.receipt,
+    staffing.staff,
     bench,
 ):
     assay.add_command(command)

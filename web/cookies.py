@@ -6,7 +6,8 @@ cannot plant a session of its own. Over plain HTTP browsers refuse that prefix.
 
 from typing import Final
 
-from flask import Response, request
+from flask import request
+from werkzeug.wrappers import Response
 
 from web.portal import here
 

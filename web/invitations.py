@@ -13,7 +13,7 @@ from web.database import now
 from web.errors import Refused
 from web.models import Application, Attempt, AttemptKind, ChallengeVersion, Person, Role
 from web.portal import Portal
-from web.speech import LOCALES, format_moment, gettext
+from web.speech import LOCALES, format_moment, gettext, speaking
 
 __all__ = ["Invitation", "Wish", "invite", "renew"]
 
@@ -147,12 +147,13 @@ def _send(session: Session, portal: Portal, address: str, attempt: Attempt, acto
     person = session.get_one(Person, application.person_id)
     role = session.get_one(Role, application.role_id).title
     title = session.get_one(ChallengeVersion, attempt.challenge_digest).manifest["title"]
-    letters.write(
-        session,
-        person.email,
-        gettext("Your take-home for %(role)s: %(title)s", role=role, title=title),
-        _letter(attempt, person.name, role, title, url),
-    )
+    with speaking(attempt.locale):
+        letters.write(
+            session,
+            person.email,
+            gettext("Your take-home for %(role)s: %(title)s", role=role, title=title),
+            _letter(attempt, person.name, role, title, url),
+        )
     return Invitation(attempt, url)
 
 

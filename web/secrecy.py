@@ -39,7 +39,16 @@ def make(file: Path) -> None:
 
 def read(name: str, value: SecretStr, file: str | Path) -> str:
     """The secret that the setting `name` gives, or its file; empty when neither is set. Guessable ones are refused."""
-    secret, where = value.get_secret_value(), f"ASSAY_{name}"
+    secret = given(name, value, file)
+    if secret and len(secret) < SHORTEST:
+        where = f"ASSAY_{name}" if value.get_secret_value() else f"ASSAY_{name}_FILE: {file}"
+        raise SecretUnavailable(f"{where}: is shorter than {SHORTEST} characters: make it of chance")
+    return secret
+
+
+def given(name: str, value: SecretStr, file: str | Path) -> str:
+    """The same for a secret that others have chosen, of any length."""
+    secret = value.get_secret_value()
     if not secret and str(file):
         where = f"ASSAY_{name}_FILE: {file}"
         try:
@@ -49,6 +58,4 @@ def read(name: str, value: SecretStr, file: str | Path) -> str:
             raise SecretUnavailable(f"{where}: {cause}") from None
         if not secret:
             raise SecretUnavailable(f"{where}: is empty")
-    if secret and len(secret) < SHORTEST:
-        raise SecretUnavailable(f"{where}: is shorter than {SHORTEST} characters: make it of chance")
     return secret

@@ -6,6 +6,9 @@ English stands in the source and is complete by itself. A sentence that a catalo
 """
 
 import gettext as catalogues
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, g, has_request_context
 
-__all__ = ["LOCALES", "arm", "format_moment", "gettext", "ngettext", "speak"]
+__all__ = ["LOCALES", "arm", "format_moment", "gettext", "ngettext", "speak", "speaking"]
 
 LOCALES: Final = {"en": "English", "de": "Deutsch"}
 FOLDER: Final = Path(__file__).parent / "locale"
@@ -24,8 +27,21 @@ def speak(locale: str) -> None:
     g.locale = locale if locale in LOCALES else "en"
 
 
+_SPOKEN: Final[ContextVar[str]] = ContextVar("spoken", default="")
+
+
+@contextmanager
+def speaking(locale: str) -> Iterator[None]:
+    """What is said to somebody else than who asks: a letter, written in its reader's language."""
+    before = _SPOKEN.set(locale if locale in LOCALES else "en")
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(before)
+
+
 def _catalogue() -> catalogues.NullTranslations:
-    locale = getattr(g, "locale", "en") if has_request_context() else "en"
+    locale = _SPOKEN.get() or (getattr(g, "locale", "en") if has_request_context() else "en")
     return catalogues.translation("assay", FOLDER, [locale], fallback=True)
 
 
@@ -36,6 +52,10 @@ def gettext(sentence: str, **values: Any) -> str:
 
 def ngettext(one: str, many: str, num: int, **values: Any) -> str:
     return _catalogue().ngettext(one, many, num) % {"num": num, **values}
+
+
+def _counted(one: str, many: str, num: int) -> str:
+    return _catalogue().ngettext(one, many, num)
 
 
 def format_moment(moment: datetime, time_zone: str = "UTC") -> str:
@@ -49,5 +69,6 @@ def format_moment(moment: datetime, time_zone: str = "UTC") -> str:
 
 def arm(app: Flask) -> None:
     app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    # Jinja puts the values in by itself: a page's sentence may have others beside the number.
+    app.jinja_env.install_gettext_callables(gettext, _counted, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.filters["moment"] = format_moment
