@@ -1,12 +1,14 @@
 """The few files that pages refer to, under names that change with their content."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
 from flask import Response, abort, request
 
 KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}  # nothing else is served
+IMPORT: Final = re.compile(rb'(?<= from ")\./([\w-]+\.js)(?=";$)', re.MULTILINE)
 
 
 class StaticFiles:
@@ -15,14 +17,21 @@ class StaticFiles:
     def __init__(self, folder: Path) -> None:
         self._addresses: dict[str, str] = {}
         self._files: dict[str, tuple[bytes, str, str]] = {}
-        for path in folder.iterdir():
-            if path.suffix not in KINDS:
-                continue
+        for path in sorted(folder.iterdir()):
+            if path.suffix in KINDS:
+                self._take(path)
+
+    def _take(self, path: Path) -> str:
+        """Its address. A module that imports another has the other's in it, so that no page mixes old and new ones."""
+        if path.name not in self._addresses:
             content = path.read_bytes()
+            if path.suffix == ".js":
+                content = IMPORT.sub(lambda found: self._take(path.with_name(found[1].decode())).encode(), content)
             digest = hashlib.sha256(content).hexdigest()[:16]
             hashed = f"{path.stem}.{digest}{path.suffix}"
             self._addresses[path.name] = f"/static/{hashed}"
             self._files[hashed] = (content, KINDS[path.suffix], digest)
+        return self._addresses[path.name]
 
     def address(self, name: str) -> str:
         """Where a page finds the file `name`."""
