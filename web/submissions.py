@@ -32,8 +32,7 @@ from web.models import (
 )
 from web.portal import Portal
 from web.receipts import Hand, Signed, Signer
-from web.speech import format_moment
-from web.speech import gettext as _
+from web.speech import format_moment, gettext, speaking
 
 __all__ = [
     "Desk",
@@ -43,6 +42,7 @@ __all__ = [
     "by_code",
     "close",
     "desk_of",
+    "goes_by_mail",
     "hand_in",
     "keep",
     "next_number",
@@ -78,7 +78,7 @@ class MovedOn(Refused):
 
 
 def desk_of(portal: Portal) -> Desk:
-    return Desk(portal.store, Signer(portal.receipt_key), portal.address)
+    return Desk(portal.store, Signer(portal.receipt_key), portal.address_in_letters)
 
 
 # --------------------------------------------------------------------------------------------------------- handing in
@@ -186,38 +186,47 @@ def _sign(session: Session, desk: Desk, attempt: Attempt, submission: Submission
     return made
 
 
+def goes_by_mail(attempt: Attempt) -> bool:
+    return attempt.application_id is not None and attempt.kind is AttemptKind.TAKE_HOME
+
+
 def _write(session: Session, desk: Desk, attempt: Attempt, submission: Submission, receipt: Signed) -> None:
     """The receipt goes out by mail too, so that the proof is not in our hands only. Practice is worth no letter."""
-    if attempt.application_id is None or attempt.kind is not AttemptKind.TAKE_HOME:
+    if not goes_by_mail(attempt):
         return
     application = session.get_one(Application, attempt.application_id)
     recipient = session.get_one(Person, application.person_id).email
+    with speaking(attempt.locale):
+        subject, body = _letter(session, desk, attempt, submission, receipt)
+    letters.write(session, recipient, subject, body, (ATTACHED, receipt.document()))
+
+
+def _letter(session: Session, desk: Desk, attempt: Attempt, submission: Submission, receipt: Signed) -> tuple[str, str]:
     title = gradings.read_manifest(session.get_one(ChallengeVersion, attempt.challenge_digest)).title
     said = receipt.receipt
     first = (
-        _("You have handed in.")
+        gettext("You have handed in.")
         if said.handed_in_by == "candidate"
-        else _("Your time was over, so what you had saved last was handed in for you.")
+        else gettext("Your time was over, so what you had saved last was handed in for you.")
     )
     lines = [
         f"{first} {title}",
         "",
-        _("Received: %(moment)s", moment=format_moment(submission.received_at, attempt.time_zone)),
-        _("Files: %(count)s", count=len(said.files)),
-        _("Receipt: %(code)s", code=said.code),
+        gettext("Received: %(moment)s", moment=format_moment(submission.received_at, attempt.time_zone)),
+        gettext("Files: %(count)s", count=len(said.files)),
+        gettext("Receipt: %(code)s", code=said.code),
         "",
-        _("The file receipt.json that comes with this letter is signed. It proves what you handed in, and when."),
+        gettext("The file receipt.json that comes with this letter is signed. It proves what you handed in, and when."),
     ]
     if desk.address:
         lines += [
-            _("Anybody can check it here:"),
+            gettext("Anybody can check it here:"),
             f"{desk.address}/receipts/{said.code}",
             "",
-            _("How the grading stands:"),
+            gettext("How the grading stands:"),
             f"{desk.address}/attempts/{attempt.id}/status",
         ]
-    subject = _("Your receipt: %(title)s", title=title)
-    letters.write(session, recipient, subject, "\n".join(lines) + "\n", (ATTACHED, receipt.document()))
+    return gettext("Your receipt: %(title)s", title=title), "\n".join(lines) + "\n"
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
