@@ -42,8 +42,8 @@ MOVE: Final = re.compile(ID + b" " + ID + rb" ([^\0]{1,500})(?:\0(.*))?")
 
 CAN: Final = {
     UPLOAD: f"multi_ack_detailed side-band-64k ofs-delta symref=HEAD:{BRANCH} object-format=sha1 agent=assay",
-    # No deletion and nothing atomic; `no-thin` asks for packs that are whole by themselves.
-    RECEIVE: "report-status side-band-64k ofs-delta no-thin object-format=sha1 agent=assay",
+    # `no-thin` asks for packs that are whole by themselves; `delete-refs` for the question, so that we can say no.
+    RECEIVE: "report-status delete-refs side-band-64k ofs-delta no-thin object-format=sha1 agent=assay",
 }
 
 

@@ -86,9 +86,15 @@ def _moved(
     except Behind as error:
         return Outcome(((move, "there is newer saved work"),), sentence=str(error))
     except SubmissionRejected as error:
-        said = str(error).removeprefix("upload: ").removeprefix("push: ")
-        kept = gettext("Nothing was saved; what was saved before is still there.")
-        return Outcome(((move, "refused"),), sentence=f"{said[:1].upper()}{said[1:]}. {kept}")
+        return Outcome(((move, "refused"),), sentence=_sentence(str(error)))
+
+
+def _sentence(cause: str) -> str:
+    said = cause.removeprefix("upload: ").removeprefix("push: ")
+    said = f"{said[:1].upper()}{said[1:]}".rstrip(".")
+    if "Nothing was saved" in said:
+        return f"{said}."
+    return f"{said}. {gettext('Nothing was saved; what was saved before is still there.')}"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from web.arrival import arrived_at
 from web.attempts import Standing, standing
 from web.candidate import candidate
 from web.candidate.door import visit
+from web.candidate.views.checks import sentence
 from web.database import now
 from web.errors import Refused, SubmissionRejected
 from web.forgery import csrf
@@ -26,7 +27,7 @@ from web.git.passwords import NAME, new_password, opens
 from web.git.protocol import RECEIVE, UPLOAD, Offered, advertised, read_offered, read_wanted, reported
 from web.git.pushing import Outcome, push, refused
 from web.git.repository import most_inflated
-from web.models import Attempt, Check, CheckState
+from web.models import Attempt, Check, CheckState, Snapshot
 from web.portal import Portal, here
 from web.speech import gettext, ngettext, speak
 
@@ -127,8 +128,8 @@ def _told(portal: Portal, attempt: Attempt, manifest: Manifest, offered: Offered
         return
     yield b"".join(map(said, _sentences(portal, attempt, outcome)))
     yield report
-    if outcome.snapshot is not None and outcome.changed:
-        yield from map(said, _checked(portal, attempt, manifest))
+    if outcome.snapshot is not None and outcome.changed and manifest.check:
+        yield from map(said, _checked(portal, attempt, outcome.snapshot))
     yield FLUSH
 
 
@@ -165,11 +166,9 @@ def _left(stands: Standing) -> str:
     return ngettext("%(num)s minute left.", "%(num)s minutes left.", int(stands.seconds_left // 60))
 
 
-def _checked(portal: Portal, attempt: Attempt, manifest: Manifest) -> Iterator[str]:
+def _checked(portal: Portal, attempt: Attempt, snapshot: Snapshot) -> Iterator[str]:
     """What the public checks say about it, if that is known soon."""
     address = f"{portal.address}/attempts/{attempt.id}/work"
-    if not manifest.check:
-        return
     if not WATCHING.acquire(blocking=False):
         yield gettext("To run the public checks, press Run: %(address)s", address=address)
         return
@@ -177,12 +176,13 @@ def _checked(portal: Portal, attempt: Attempt, manifest: Manifest) -> Iterator[s
         with portal.database.reading() as session:
             arrived = arrived_at(session)
         check = checks.ask(portal.database, portal.store, attempt.id, arrived)
-        if not checks.ring(portal.database, portal.bell, check, portal.token_for):
-            yield gettext(
-                "The public checks cannot run now, which is our fault. See here: %(address)s", address=address
-            )
+        if check.tree != snapshot.tree:
+            yield gettext("The public checks still run over other saved work: %(address)s", address=address)
             return
-        yield gettext("The public checks run:")
+        if not checks.ring(portal.database, portal.bell, check, portal.token_for):
+            yield gettext("The public checks run as soon as they can. See here: %(address)s", address=address)
+            return
+        yield gettext("The public checks:")
         yield from _watched(portal, check, address)
     except SubmissionRejected as error:  # the time came to its end in this moment
         yield str(error)
@@ -191,28 +191,28 @@ def _checked(portal: Portal, attempt: Attempt, manifest: Manifest) -> Iterator[s
 
 
 def _watched(portal: Portal, check: Check, address: str) -> Iterator[str]:
+    """Its lines as they come, and how it ended."""
     until = time.monotonic() + WATCH_SECONDS
-    place = None
+    shown, place = 0, 1
     while True:
         with portal.database.reading() as session:
-            row = checks.find(session, check.attempt_id, check.id)
-            seen = checks.look(session, portal.bell, row) if row is not None else None
-        if seen is None or time.monotonic() > until:
-            yield gettext("They have not come to their end yet. See them here: %(address)s", address=address)
-            return
-        if seen.state is CheckState.FAILED:
-            yield gettext("They could not be run, which is our fault: what you waited is added to your clock.")
-            return
-        if seen.state is CheckState.DONE:
-            lines = seen.output.splitlines()
-            if len(lines) > MOST_SHOWN:
-                yield gettext("(The first %(num)s lines are left out.)", num=len(lines) - MOST_SHOWN)
-            yield from lines[-MOST_SHOWN:]
-            yield gettext("They ended with exit code %(code)s.", code=seen.exit_code)
-            return
+            seen = checks.look(session, portal.bell, session.get_one(Check, check.id))
+        ended = seen.state in (CheckState.DONE, CheckState.FAILED)
+        lines = seen.output.splitlines(keepends=True)
+        complete = lines if ended or not lines or lines[-1].endswith("\n") else lines[:-1]
+        yield from (each.rstrip() for each in complete[shown:MOST_SHOWN])
+        shown = max(shown, len(complete))
         if seen.position is not None and seen.position != place:
             place = seen.position
-            yield gettext("Number %(place)s in the line.", place=place)
+            yield sentence(seen)
+        if ended:
+            if shown > MOST_SHOWN:
+                yield gettext("All of it is here: %(address)s", address=address)
+            yield sentence(seen)
+            return
+        if time.monotonic() > until:
+            yield gettext("They have not come to their end yet. See them here: %(address)s", address=address)
+            return
         time.sleep(LOOK_SECONDS)
 
 
