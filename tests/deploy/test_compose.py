@@ -16,12 +16,13 @@ from sandbox.container import GRADING
 from sandbox.docker import Engine
 from tests.deploy.conftest import MakeSet
 from tests.deploy.production import Production
+from tests.web.worker_process import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.compose]
 
-STAY: Final = {"clock", "grading", "postgres", "recording", "redis", "web"}
+STAY: Final = {"checks", "clock", "forms", "grading", "postgres", "recording", "redis", "web"}
 END: Final = {"images", "migrate"}
-DOCKER: Final = {"grading", "images"}  # the services that may talk to the engine
+DOCKER: Final = {"checks", "grading", "images"}  # the services that may talk to the engine
 DATABASE: Final = {"clock", "migrate", "postgres", "recording", "web"}  # those that may reach the database
 
 # Tries to reach each HOST:PORT and prints those that it reached.
@@ -96,7 +97,7 @@ def test_whoever_reaches_docker_does_not_reach_the_database(production: Producti
     (network,) = containers["postgres"]["NetworkSettings"]["Networks"].values()
     database = f"{network['IPAddress']}:5432"
     assert reached(production, "clock", database) == [database]
-    assert reached(production, "grading", database) == []
+    assert [reached(production, name, database) for name in ("grading", "checks", "forms")] == [[], [], []]
 
 
 def test_the_grading_service_reaches_the_queue_and_changes_no_submission(production: Production) -> None:
@@ -135,13 +136,20 @@ def test_the_queue_lets_nobody_in_without_a_password_and_nobody_configure_it(pro
 def test_answers_are_only_where_they_are_needed(production: Production) -> None:
     containers = production.containers()
     places = {"/challenges", "/var/lib/assay/versions"}
-    assert {name for name, found in containers.items() if places & mounted(found)} == {"grading", "migrate"}
+    assert {name for name, found in containers.items() if places & mounted(found)} == {"forms", "grading", "migrate"}
+    with_secret = {name for name, found in containers.items() if "/run/secrets/instance_secret" in mounted(found)}
+    assert with_secret == {"forms", "grading"}
     assert production.run_in("grading", "ls", "/var/lib/assay/versions")
     found = production.compose("exec", "-T", "web", "find", "/", "-xdev", "-name", "warm-up*", check=False)
     assert found.stdout == b"", "the image, which the portal has too, holds a challenge"
 
 
 # ---------------------------------------------------------------------------------------------- as the manual says
+
+
+def test_forms_are_made_before_anybody_needs_one(production: Production) -> None:
+    ready = "SELECT count(*) FROM forms WHERE state = 'pool' AND bundle IS NOT NULL"
+    until(lambda: int(production.rows(ready)[0]) >= 2)
 
 
 def test_a_submission_is_graded_once_and_right(production: Production, graded: dict[str, Any], engine: Engine) -> None:
