@@ -38,7 +38,7 @@ MOST_MOVES: Final = 100
 ID: Final = rb"([0-9a-f]{40})"
 WANT: Final = re.compile(b"want " + ID + rb"(?: (.*))?")
 HAVE: Final = re.compile(b"have " + ID)
-MOVE: Final = re.compile(ID + b" " + ID + rb" ([^\0]{1,500})(?:\0(.*))?")
+MOVE: Final = re.compile(ID + b" " + ID + rb" ([^\0-\x20\x7f]{1,500})(?:\0(.*))?")
 
 CAN: Final = {
     UPLOAD: f"multi_ack_detailed side-band-64k ofs-delta symref=HEAD:{BRANCH} object-format=sha1 agent=assay",

@@ -9,7 +9,6 @@ from threading import BoundedSemaphore
 from typing import Any, Final
 
 from flask import Response, render_template, request, stream_with_context
-from werkzeug.datastructures import WWWAuthenticate
 
 from graders.rubric import Manifest
 from web import checks, work
@@ -233,7 +232,7 @@ def _let_in(attempt_id: str) -> Attempt | None:
 def _ask_for_password() -> Response:
     """The same for a wrong password and for an attempt that is not there: nobody learns which attempts there are."""
     answer = _refuse(401, "Git needs the password of this attempt: make one on the page of the workspace.")
-    answer.headers["WWW-Authenticate"] = WWWAuthenticate("basic", {"realm": "Assay", "charset": "UTF-8"}).to_header()
+    answer.headers["WWW-Authenticate"] = 'Basic realm="Assay", charset="UTF-8"'
     return answer
 
 
