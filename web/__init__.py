@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request
+from flask import Blueprint, Flask, Request, Response, abort, jsonify, render_template, request
 from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
@@ -106,7 +107,15 @@ FORGED: Final = (
 )
 
 
+class _Request(Request):
+    def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
+        """In memory, as what may be sent is bounded: the place for temporary files can be smaller than that."""
+        return BytesIO()
+
+
 class _Application(Flask):
+    request_class = _Request
+
     def log_exception(self, exc_info: Any) -> None:
         """Flask's own words would name the address, which can hold a key."""
         log.error("exception on %s %s", request.method, without_secret(request.path), exc_info=exc_info)

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from web.attempts import MOST_ADDED, add_time
 from web.database import Database, DatabaseUnavailable, now
 from web.models import Attempt, SignOfLife
+from web.speech import ngettext, speaking
 
 __all__ = ["BEAT", "FRESH", "LEAST", "Watch", "beat", "keep_beating"]
 
@@ -98,15 +99,19 @@ class Watch:
 def _give_back(session: Session, since: datetime, until: datetime) -> int:
     """To all who had time left when it began. How many these were."""
     lost = min(until - since, MOST_ADDED)
-    minutes = max(1, round(lost.total_seconds() / 60))
-    why = f"We were away for {minutes} minute{'s' if minutes > 1 else ''}."
-    running = select(Attempt.id).where(Attempt.ends_at > since, Attempt.ended_at.is_(None), Attempt.started_at <= since)
+    running = select(Attempt.id, Attempt.locale).where(
+        Attempt.ends_at > since, Attempt.ended_at.is_(None), Attempt.started_at <= since
+    )
     cause = f"outage {since.isoformat(timespec='seconds')}"
     # In one order, so that two who do the same for different reasons never wait for each other.
-    return sum(
-        add_time(session, attempt_id, lost, cause, why, "clock")
-        for attempt_id in session.scalars(running.order_by(Attempt.id)).all()
-    )
+    found = session.execute(running.order_by(Attempt.id)).all()
+    return sum(add_time(session, one.id, lost, cause, _sentence(lost, one.locale), "clock") for one in found)
+
+
+def _sentence(lost: timedelta, locale: str) -> str:
+    with speaking(locale):
+        minutes = max(1, round(lost.total_seconds() / 60))
+        return ngettext("We were away for %(num)s minute.", "We were away for %(num)s minutes.", minutes)
 
 
 def _seen(session: Session, name: str) -> datetime | None:

@@ -46,6 +46,7 @@ __all__ = [
     "restore",
     "save",
     "sizes",
+    "some",
     "store",
 ]
 
@@ -92,14 +93,25 @@ def numbered(session: Session, attempt_id: str, number: int) -> Snapshot | None:
     return session.scalar(select(Snapshot).where(Snapshot.attempt_id == attempt_id, Snapshot.number == number))
 
 
-def history(session: Session, attempt_id: str, most: int = 500) -> list[Snapshot]:
-    """The newest first."""
+def history(session: Session, attempt_id: str, most: int = 500, before: int | None = None) -> list[Snapshot]:
+    """The newest first; `before`: only those of a lower number."""
     newest = select(Snapshot).where(Snapshot.attempt_id == attempt_id).order_by(Snapshot.number.desc())
+    if before is not None:
+        newest = newest.where(Snapshot.number < before)
     return list(session.scalars(newest.limit(most)))
 
 
 def files(session: Session, snapshot: Snapshot) -> dict[str, bytes]:
+    return _read(session, _names(snapshot))
+
+
+def some(session: Session, snapshot: Snapshot, wanted: Iterable[str]) -> dict[str, bytes]:
+    """Those of these files that it has."""
     names = _names(snapshot)
+    return _read(session, {name: names[name] for name in wanted if name in names})
+
+
+def _read(session: Session, names: Mapping[str, str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for digests in _portions(set(names.values())):
         rows = session.execute(select(Content.digest, Content.bytes).where(Content.digest.in_(digests)))
@@ -168,6 +180,7 @@ def change(
     changes: Mapping[str, bytes | None],
     arrived_at: datetime,
     saved_by: str = "",
+    origin: Origin = Origin.BROWSER,
 ) -> Saved | Conflict:
     """Apply what an editor changed on top of snapshot `base`; None removes a file.
 
@@ -201,7 +214,8 @@ def change(
     size = sum(lengths_of_names.values())
     _check(session, attempt, after.keys() if after.keys() - present.keys() else (), size)
     _keep(session, made)
-    return Saved(_append(session, attempt, newest, after, size, Origin.BROWSER, saved_by), lengths_of_names)
+    saved = _append(session, attempt, newest, after, size, origin, saved_by)
+    return Saved(saved if origin is Origin.BROWSER else _noted(session, newest, saved), lengths_of_names)
 
 
 def _newest_and(session: Session, attempt_id: str, base: int) -> tuple[Snapshot, Snapshot]:
@@ -236,7 +250,7 @@ def _noted(session: Session, before: Snapshot | None, after: Snapshot) -> Snapsh
     """
     if before is None or after.number != before.number:
         audit.note(
-            session, f"attempt {after.attempt_id}", f"work.{ACTIONS.get(after.origin, 'saved')}", "attempt",
+            session, f"attempt {after.attempt_id}", f"work.{ACTIONS[after.origin]}", "attempt",
             after.attempt_id, number=after.number, tree=after.tree,
         )  # fmt: skip
     return after
