@@ -30,6 +30,7 @@ from web.errors import one_line
 from web.gradings import Outcome, Recorded
 from web.horse import Worker
 from web.portal import read_receipt_key
+from web.postman import Postman, way_of
 from web.queue import (
     Act,
     Answered,
@@ -46,7 +47,7 @@ from web.queue import (
 from web.receipts import Signer
 from web.rehearsals import warm_up
 from web.relay import Relay
-from web.settings import DatabaseSettings, GradingSettings, PortalSettings, QueueSettings, TreeSettings
+from web.settings import DatabaseSettings, GradingSettings, MailSettings, PortalSettings, QueueSettings, TreeSettings
 from web.submissions import Desk
 from web.trees import form_token, secret_of, store_of, token_for
 
@@ -101,7 +102,8 @@ def record_reports(ready: Callable[[], object]) -> None:
 
 
 def keep_time(ready: Callable[[], object]) -> None:
-    """The clock. It holds database, queue and trees, and what signs receipts: at zero it hands in for the candidate."""
+    """The clock. It holds database, queue and trees, and what signs receipts: at zero it hands in for the candidate.
+    It sends the letters, too."""
     where, queue, portal = DatabaseSettings(), QueueSettings(), PortalSettings()
     database, bell = connect(where), Doorbell(reach(queue, where.state))
     secret = secret_of(TreeSettings())
@@ -110,8 +112,12 @@ def keep_time(ready: Callable[[], object]) -> None:
     pool = forms.Pool(database, bell, queue.forms_ready, partial(form_token, secret=secret))
     desk = Desk(store_of(TreeSettings(), where.state), Signer(read_receipt_key(portal, where)), portal.public_url)
     closing = Closing(database, desk, outages.Watch(database))
-    parts = (closing.turn, watch.turn, pool.turn)
-    keep_turning(Relay(database, bell, GradingSettings(), token_for=token), bell, ready, parts)
+    postman = Postman(database, way_of(MailSettings()))
+    parts = (closing.turn, watch.turn, pool.turn, postman.turn)
+    try:
+        keep_turning(Relay(database, bell, GradingSettings(), token_for=token), bell, ready, parts)
+    finally:
+        postman.stop()
 
 
 class Host:

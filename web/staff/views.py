@@ -41,7 +41,14 @@ PHASES: Final = {
 
 @staff.context_processor
 def words() -> dict[str, Any]:
-    return {"phases": PHASES, "length": spell_length, "length_of": _length_of, "may": may, "Deed": Deed, "locales": LOCALES}
+    return {
+        "phases": PHASES,
+        "length": spell_length,
+        "length_of": _length_of,
+        "may": may,
+        "Deed": Deed,
+        "locales": LOCALES,
+    }
 
 
 def _length_of(seconds: float) -> str:
