@@ -97,7 +97,7 @@ async def candidate(plan: Plan, client: Client, told: Told, place: int, began: f
         if sent >= until:
             break
         turn += 1
-        text = f"# save {turn} of client {place}\n" + "x = 1  # a line of somebody's program\n" * 50
+        text = f"# save {turn} of client {place}, {began}\n" + "x = 1  # a line of somebody's program\n" * 50
         await _save(plan, client, connection, told, text, sent)
         if client.presses and plan.check_path and time.perf_counter() > next_check:
             next_check += plan.check_every
