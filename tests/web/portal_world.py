@@ -153,7 +153,7 @@ class Served:
     url: str
     process: PortalProcess
 
-    def cookie(self, attempt: Attempt) -> dict[str, Any]:
+    def cookie(self, attempt: Attempt) -> Any:
         """For `context.add_cookies` of Playwright."""
         return {"name": COOKIE, "value": session_token(self.portal, attempt), "url": self.url}
 

@@ -261,7 +261,7 @@ def test_the_page_says_all_that_there_is_to_know(portal: Portal) -> None:
 def test_each_part_stands_there_with_its_points(portal: Portal) -> None:
     attempt = invited(portal)
     page = candidate_client(portal, attempt).get(f"/attempts/{attempt.id}").text
-    rows = re.findall(r'<th scope="row">(.+?)</th><td>(.+?)</td><td class="number">(.+?)</td>', page)
+    rows = re.findall(r'<th scope="row">(.+?) <span class="aside">(.+?)</span></th><td class="number">(.+?)</td>', page)
     assert [(part, points) for part, _, points in rows] == [
         *(("A function", "50"), ("A notebook cell", "30"), ("A written answer", "20")),
     ]

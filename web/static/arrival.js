@@ -4,10 +4,12 @@ const PAUSE = 5000;
 const sheet = document.getElementById("sheet");
 const token = document.querySelector('meta[name="csrf-token"]').content;
 
+document.documentElement.classList.add("scripted");
+
 /** What is read there. Tokens of forms, which differ each time, are not. */
 function words(element) {
   const copy = element.cloneNode(true);
-  for (const unread of copy.querySelectorAll("noscript")) unread.remove();
+  for (const unread of copy.querySelectorAll(".unscripted")) unread.remove();
   return copy.textContent.replace(/\s+/g, " ");
 }
 
