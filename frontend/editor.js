@@ -46,7 +46,7 @@ const colours = HighlightStyle.define([
 ]);
 
 const ground = {
-  "&": { color: "var(--ink)", backgroundColor: "transparent", fontSize: "0.9375rem" },
+  "&": { color: "var(--ink)", backgroundColor: "transparent", fontSize: "0.875rem" },
   "&.cm-focused": { outline: "none" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.6" },
   ".cm-content": { caretColor: "var(--ink)", paddingBlock: "0.75rem" },
@@ -73,8 +73,8 @@ const ground = {
   ".cm-panel.cm-search br": { display: "block", width: "100%", content: "''" },
   ".cm-panel.cm-search label": { display: "inline-flex", alignItems: "center", gap: "0.3rem", margin: "0 0.4rem 0 0", fontSize: "0.9375rem" },
   ".cm-panel.cm-search input[type=checkbox]": { width: "1.15rem", height: "1.15rem", margin: "0", accentColor: "var(--accent)" },
-  ".cm-textfield": { minHeight: "2.25rem", margin: "0", padding: "0.3rem 0.6rem", border: "1px solid var(--quiet)", borderRadius: "3px", backgroundColor: "var(--raised)", color: "inherit", fontSize: "inherit" },
-  ".cm-button": { minHeight: "2.25rem", margin: "0", padding: "0.3rem 0.8rem", border: "1px solid var(--accent)", borderRadius: "3px", backgroundImage: "none", backgroundColor: "transparent", color: "var(--accent)", fontSize: "inherit", cursor: "pointer" },
+  ".cm-textfield": { boxSizing: "border-box", minHeight: "2.25rem", margin: "0", padding: "0.3rem 0.6rem", border: "1px solid var(--quiet)", borderRadius: "3px", backgroundColor: "var(--raised)", color: "inherit", fontSize: "inherit" },
+  ".cm-button": { boxSizing: "border-box", minHeight: "2.25rem", margin: "0", padding: "0.3rem 0.8rem", border: "1px solid var(--accent)", borderRadius: "3px", backgroundImage: "none", backgroundColor: "transparent", color: "var(--accent)", fontSize: "inherit", cursor: "pointer" },
   ".cm-button:active": { backgroundImage: "none", backgroundColor: "var(--raised)" },
   ".cm-panel.cm-search [name=close]": { top: "0.5rem", right: "0.5rem", width: "2.25rem", height: "2.25rem", fontSize: "1.25rem", color: "inherit", cursor: "pointer" },
   ".cm-panel :focus-visible": { outline: "3px solid var(--bead)", outlineOffset: "2px" },
@@ -86,8 +86,8 @@ const whole = EditorView.theme({
 });
 const grown = EditorView.theme({ ".cm-content": { minHeight: "2.5rem" } });
 const compared = EditorView.theme({
-  ".cm-changedLine, .cm-deletedLine": { backgroundColor: "var(--change)" },
-  ".cm-changedText, .cm-deletedText": { background: "var(--change-word)", textDecoration: "none" },
+  "&.cm-merge-a .cm-changedLine, &.cm-merge-b .cm-changedLine": { backgroundColor: "var(--change)" },
+  "&.cm-merge-a .cm-changedText, &.cm-merge-b .cm-changedText": { background: "var(--change-word)" },
 });
 
 /** Tab indents, as everybody expects of an editor; Escape gives it back to the page until something is typed. */

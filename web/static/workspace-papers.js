@@ -1,7 +1,8 @@
 // The file that is open: in the editor, as cells when it is a notebook, or as a word about why it is not shown.
 
 import { Desk } from "./editor.js";
-import { Cells, read } from "./workspace-notebook.js";
+import { read } from "./workspace-cells.js";
+import { Cells } from "./workspace-notebook.js";
 import { MOST_TEXT } from "./workspace-saving.js";
 import { phrases, say, size } from "./workspace-words.js";
 

@@ -14,18 +14,23 @@ export class Tree {
     list.addEventListener("click", (event) => this.#press(event.target.closest("[role=treeitem]")));
   }
 
+  /** Rows that stay are changed in place: one that is replaced between press and release would never be clicked. */
   show(names, chosen = this.chosen) {
     const focused = this.list.contains(document.activeElement);
     this.names = names;
     this.chosen = chosen;
     const rows = this.#rows();
     if (!rows.some((row) => row.path === this.current)) this.current = chosen ?? rows[0]?.path ?? null;
-    this.list.replaceChildren(...rows.map((row) => this.#item(row)));
-    if (focused) this.#item_of(this.current)?.focus();
+    const old = new Map([...this.list.children].map((item) => [item.dataset.path, item]));
+    const items = rows.map((row) => this.#dressed(old.get(row.path) ?? this.#item(row), row));
+    if (items.length !== old.size || items.some((item, index) => item !== this.list.children[index])) {
+      this.list.replaceChildren(...items);
+      if (focused) this.#itemOf(this.current)?.focus();
+    }
   }
 
   focus() {
-    this.#item_of(this.current)?.focus();
+    this.#itemOf(this.current)?.focus();
   }
 
   #rows() {
@@ -45,32 +50,39 @@ export class Tree {
     return rows;
   }
 
-  #item({ path, label, level, folder }) {
+  #item({ path, label, level }) {
     const item = document.createElement("li");
     item.setAttribute("role", "treeitem");
     item.setAttribute("aria-level", level);
     item.dataset.path = path;
     item.dataset.level = Math.min(level, 6);
-    item.tabIndex = path === this.current ? 0 : -1;
     const text = document.createElement("bdi");
     text.textContent = label;
     item.append(text);
-    if (folder) item.setAttribute("aria-expanded", !this.shut.has(path));
-    else {
-      item.setAttribute("aria-selected", path === this.chosen);
-      const mark = this.marks(path);
-      if (mark) {
-        const sign = document.createElement("span");
-        sign.className = `mark-${mark.kind}`;
-        sign.title = sign.ariaLabel = mark.words;
-        sign.setAttribute("role", "img");
-        item.append(sign);
-      }
-    }
     return item;
   }
 
-  #item_of(path) {
+  #dressed(item, { path, folder }) {
+    item.tabIndex = path === this.current ? 0 : -1;
+    if (folder) {
+      item.setAttribute("aria-expanded", !this.shut.has(path));
+      return item;
+    }
+    item.setAttribute("aria-selected", path === this.chosen);
+    const mark = this.marks(path);
+    if ((item.dataset.mark ?? "") === (mark?.kind ?? "")) return item;
+    item.dataset.mark = mark?.kind ?? "";
+    item.querySelector("span")?.remove();
+    if (!mark) return item;
+    const sign = document.createElement("span");
+    sign.className = `mark-${mark.kind}`;
+    sign.title = sign.ariaLabel = mark.words;
+    sign.setAttribute("role", "img");
+    item.append(sign);
+    return item;
+  }
+
+  #itemOf(path) {
     return [...this.list.children].find((item) => item.dataset.path === path);
   }
 
@@ -106,7 +118,7 @@ export class Tree {
       Home: () => this.#walk(this.list.firstElementChild),
       End: () => this.#walk(this.list.lastElementChild),
       ArrowRight: () => folder && (this.shut.has(path) ? this.#fold(path, false) : this.#walk(item.nextElementSibling)),
-      ArrowLeft: () => (folder && !this.shut.has(path) ? this.#fold(path, true) : this.#walk(this.#item_of(path.replace(/[^/]+\/?$/, "")))),
+      ArrowLeft: () => (folder && !this.shut.has(path) ? this.#fold(path, true) : this.#walk(this.#itemOf(path.replace(/[^/]+\/?$/, "")))),
       Enter: () => this.#press(item),
       " ": () => this.#press(item),
       F2: () => !folder && this.on.rename(path),
