@@ -13,13 +13,20 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import select
 
 from benchmarks.rig import CHALLENGES
+from graders.trees import FolderStore
 from tests.web.worker_process import gone, until
-from web import together
+from tests.web.world import apply_for_role
+from web import attempts, challenges, checks, together, work
+from web.database import connect, now
 from web.errors import PortalError
 from web.lifeline import take_lock
-from web.settings import PROJECT, PortalSettings
+from web.models import Check, CheckState, Form, FormState
+from web.queue import EMBEDDED, Doorbell
+from web.queue import connect as reach
+from web.settings import PROJECT, DatabaseSettings, PortalSettings
 
 pytestmark = pytest.mark.docker
 
@@ -151,6 +158,39 @@ def test_everything_is_up_when_the_address_is_printed(up: Up, submission: Submit
     assert right["findings"][0]["reason"] == "It prints 42."
     assert (right["tries"], right["fence"], right["failure"]) == (0, 1, None)
     assert up.rehearse(submission("print(41)"))["total"]["high"] == 0
+
+
+def test_forms_are_kept_ready_and_a_check_runs(up: Up) -> None:
+    state = Path(up.environment["ASSAY_STATE"])
+    database = connect(DatabaseSettings(_env_file=None, state=state))
+    bell, store = Doorbell(reach("", state / EMBEDDED)), FolderStore(state / "store")
+
+    def form_of_the_pool() -> Form | None:
+        with database.reading() as session:
+            return session.scalar(select(Form).where(Form.state == FormState.POOL).limit(1))
+
+    made = until(form_of_the_pool)
+    with database.transaction() as session:
+        version = challenges.newest(session, "plain")
+        assert version is not None
+        attempt = attempts.invite(session, apply_for_role(session), version, "staff")
+        assert session.get_one(Form, attempt.form_id).state is FormState.ISSUED  # it was there before anybody asked
+    with database.transaction() as session:
+        running = attempts.start(session, attempt.id, now(session))
+        work.begin(session, running, store.get(made.bundle) | {"main.py": b"print('tried')"})
+    with database.reading() as session:
+        arrived = now(session)
+    check = checks.ask(database, store, attempt.id, arrived)
+    assert checks.ring(database, bell, check)
+
+    def ended() -> Check | None:
+        with database.reading() as session:
+            found = session.get_one(Check, check.id)
+            return found if found.ended_at else None
+
+    found = until(ended)
+    assert (found.state, found.output, found.tries) == (CheckState.DONE, "tried\n", 0)
+    database.close()
 
 
 def test_a_second_one_says_who_runs(up: Up) -> None:

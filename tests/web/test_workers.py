@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from graders.contract import Fault
-from sandbox import SandboxUnavailable
+from graders.contract import CheckReport, Fault, FormReport
+from sandbox import Ending, SandboxUnavailable
 from sandbox.container import DEADLINE
 from sandbox.docker import Engine
 from sandbox.images import pinned
 from sandbox.settings import SandboxSettings
 from tests.web import world
 from tests.web.fake_bell import FakeBell
-from web import workers
-from web.database import Database, connect
-from web.models import GradingState
+from tests.web.portal_world import make_portal, moment, started
+from web import checks, forms, workers
+from web.database import Database, connect, now
+from web.models import Check, CheckState, Form, FormState, GradingState
 from web.relay import Relay
 from web.settings import PROJECT, DatabaseSettings
 from web.workers import Host, OneLine, recorder
@@ -51,6 +52,36 @@ def test_a_report_that_needs_a_person_is_an_error_in_the_log(
     assert "grader.py: wrong" in caplog.text
 
 
+def pressed(database: Database, folder: Path) -> Check:
+    portal = make_portal(database, folder)
+    return checks.ask(database, portal.store, started(portal).id, moment(portal))
+
+
+def test_each_report_is_recorded_where_it_belongs(database: Database, tmp_path: Path) -> None:
+    check = pressed(database, tmp_path)
+    write = recorder(database, world.SETTINGS)
+    write(CheckReport(check=check.id, fence=1, ending=Ending.EXITED, exit_code=0, output="well\n").to_json())
+    with database.transaction() as session:
+        (form,) = forms.fill(session, 1, now(session))
+    write(FormReport(form=form.id, fence=1, bundle="b" * 64, brief="Count.").to_json())
+    with database.reading() as session:
+        assert session.get_one(Check, check.id).output == "well\n"
+        assert session.get_one(Form, form.id).state is FormState.POOL
+
+
+@pytest.mark.parametrize("broken", [{"ending": "asleep"}, {"version": 2}, {"failure": 7}, {"output": "x" * 100_000}])
+def test_a_report_of_a_check_that_cannot_be_read_is_the_operators_failure(
+    broken: dict[str, object], database: Database, tmp_path: Path
+) -> None:
+    check = pressed(database, tmp_path)
+    told = json.loads(CheckReport(check=check.id, fence=1, ending=Ending.EXITED, exit_code=0).to_json()) | broken
+    recorder(database, world.SETTINGS)(json.dumps(told))
+    with database.reading() as session:
+        found = session.get_one(Check, check.id)
+    assert (found.state, found.tries, found.ended_at) == (CheckState.WAITING, 1, None)
+    assert str(found.failure).startswith("recording worker: MessageUnreadable: CheckReport: ")
+
+
 @pytest.mark.parametrize("broken", [{"findings": 7}, {"version": 2}, {"nobody": "knows"}])
 def test_a_report_that_cannot_be_read_is_the_operators_failure_of_its_grading(
     broken: dict[str, object], database: Database
@@ -63,7 +94,20 @@ def test_a_report_that_cannot_be_read_is_the_operators_failure_of_its_grading(
     assert str(found.failure).startswith("recording worker: MessageUnreadable: GradingReport: ")
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"grading": "../x", "fence": 1}', '{"grading": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        "7",
+        '{"check": "../x", "fence": 1}',
+        '{"form": 7, "fence": 1}',
+        '{"grading": "../x", "fence": 1}',
+        '{"grading": 1}',
+    ],
+)
 def test_a_report_that_names_no_grading_is_only_logged(
     text: str, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
