@@ -30,7 +30,7 @@ from web.models import (
 from web.settings import PROJECT
 from web.speech import gettext, ngettext
 
-__all__ = ["WARM_UP", "Briefing", "Environment", "Part", "brief", "spell_length"]
+__all__ = ["WARM_UP", "Briefing", "Environment", "Part", "brief", "real_of", "spell_length"]
 
 WARM_UP: Final = "warm-up"  # what candidates practise with
 IMAGES: Final = PROJECT / "sandbox" / "images"
@@ -142,11 +142,12 @@ def brief(session: Session, attempt: Attempt) -> Briefing:
         consent=consents.accepted(session, attempt),
         practice=None if is_practice else open_practice(session, attempt),
         may_practise=not is_practice and challenges.newest(session, WARM_UP) is not None,
-        real=_real(session, attempt) if is_practice else None,
+        real=real_of(session, attempt) if is_practice else None,
     )
 
 
-def _real(session: Session, practice: Attempt) -> Attempt | None:
+def real_of(session: Session, practice: Attempt) -> Attempt | None:
+    """What it is practice for."""
     mine = select(Attempt).where(
         Attempt.application_id == practice.application_id,
         Attempt.application_id.is_not(None),

@@ -10,7 +10,7 @@ from graders import notebooks
 from web import work
 from web.gradings import read_manifest
 from web.models import Attempt, ChallengeVersion, Origin, Snapshot
-from web.speech import gettext
+from web.speech import gettext, ngettext
 
 __all__ = ["Handover", "Item", "look", "spell_size"]
 
@@ -89,7 +89,7 @@ def _no_notebook(session: Session, snapshot: Snapshot, name: str) -> str:
 def spell_size(size: int) -> str:
     """As a person reads it; and two different files never seem to be one."""
     if size < 1000:
-        return gettext("%(count)s bytes", count=size)
+        return ngettext("%(num)s byte", "%(num)s bytes", size)
     if size < 1_000_000:
         return gettext("%(count)s kB", count=f"{size / 1000:.1f}")
     return gettext("%(count)s MB", count=f"{size / 1_000_000:.1f}")

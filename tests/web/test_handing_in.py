@@ -1,7 +1,6 @@
 """The pages at the end of an attempt, as a browser without JavaScript sees them."""
 
 import html
-import json
 import os
 import re
 import signal
@@ -11,7 +10,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import BytesIO
@@ -23,7 +22,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from graders.contract import Evidence, Fault, Finding, GradingReport
+from graders.contract import Fault
+from tests.web.ending import GOOD, SECRET, change_grading, graded, newest_grading, save
 from tests.web.portal_process import PROJECT
 from tests.web.portal_world import (
     candidate_client,
@@ -35,42 +35,28 @@ from tests.web.portal_world import (
     started,
     stranger,
 )
-from tests.web.world import SETTINGS, provenance
-from web import attempts, gradings, receipts, submissions, work
+from web import attempts, gradings, receipts, submissions
 from web.candidate.door import COOKIE
-from web.database import Database, now
+from web.database import Database
 from web.models import (
     Attempt,
     AuditEvent,
     ChallengeVersion,
     Contest,
-    Grading,
     GradingState,
     Letter,
-    Origin,
     Submission,
     Urgency,
 )
 from web.portal import Portal
 from web.receipts import Signer
 
-GOOD: Final[Mapping[str, bytes]] = {
-    "windows.py": b"def split(text, size, overlap):\n    return []\n",
-    "evaluate.ipynb": json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}).encode(),
-    "answer.md": b"Overlap makes neighbours near copies, so the first hits are one passage.\n",
-}
 REASON: Final = "My function returns the windows as the brief describes them."
-SECRET: Final = "expected ['hidden', 'answer'], got []"
 
 
 @pytest.fixture
 def portal(database: Database, tmp_path: Path) -> Portal:
     return make_portal(database, tmp_path, public_url="http://assay.example.org")
-
-
-def save(portal: Portal, attempt: Attempt, files: Mapping[str, bytes] = GOOD) -> int:
-    with portal.database.transaction() as session:
-        return work.save(session, attempt.id, files, Origin.UPLOAD, now(session)).number
 
 
 def at(attempt: Attempt, page: str) -> str:
@@ -96,53 +82,6 @@ def handed_in(portal: Portal, attempt: Attempt) -> FlaskClient:
     client = candidate_client(portal, attempt)
     assert press(client, attempt).status_code == 303
     return client
-
-
-def newest_grading(portal: Portal, attempt: Attempt) -> Grading:
-    with portal.database.reading() as session:
-        return session.scalars(
-            select(Grading)
-            .join(Submission, Submission.id == Grading.submission_id)
-            .where(Submission.attempt_id == attempt.id)
-            .order_by(Submission.number.desc())
-        ).first() or pytest.fail("there is no grading")
-
-
-def change_grading(portal: Portal, attempt: Attempt, **changed: Any) -> None:
-    grading = newest_grading(portal, attempt)
-    with portal.database.transaction() as session:
-        row = session.get_one(Grading, grading.id)
-        for name, value in changed.items():
-            setattr(row, name, value)
-
-
-def graded(portal: Portal, attempt: Attempt, found: list[Finding] | None = None) -> None:
-    """As the recording worker writes down what a grading worker reports."""
-    at_now = moment(portal)
-    change_grading(portal, attempt, state=GradingState.SENT, fence=1, lease_until=at_now, alive_at=at_now)
-    grading = newest_grading(portal, attempt)
-    told = GradingReport(
-        grading=grading.id,
-        fence=1,
-        findings=tuple(found or findings()),
-        provenance=provenance(grading.challenge_digest),
-    )
-    with portal.database.transaction() as session:
-        assert gradings.record(session, told, SETTINGS).outcome is gradings.Outcome.GRADED
-
-
-def findings() -> list[Finding]:
-    quote = Evidence(text="def split(text, size, overlap):", file="windows.py", line=1)
-    return [
-        Finding(
-            criterion="ordinary-texts", credit=0.5, reason="6 of 12 answers right",
-            evidence=(Evidence(text=SECRET), Evidence(text=SECRET, file="windows.py", line=2), quote),
-        ),
-        Finding(criterion="special-cases", credit=0.0, reason="0 of 4 answers right"),
-        Finding(criterion="refusals", credit=1.0, reason="6 of 6 answers right"),
-        Finding(criterion="recall", credit=1.0, reason="1 of 1 values right"),
-        Finding(criterion="mrr", credit=1.0, reason="1 of 1 values right"),
-    ]  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------------- before the end

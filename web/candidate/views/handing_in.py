@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from graders.contract import Finding
-from web import contests, feedback, handover, progress, receipts, submissions, work
+from web import briefings, contests, feedback, handover, progress, receipts, submissions, work
 from web.arrival import arrived_at
 from web.attempts import Phase, TooLate, standing
 from web.candidate import candidate
@@ -22,7 +22,7 @@ from web.database import now
 from web.errors import SubmissionRejected
 from web.forgery import csrf
 from web.gradings import effective, read_manifest, read_rubric
-from web.models import Attempt, ChallengeVersion, Grading, Receipt, Snapshot, Submission
+from web.models import Attempt, AttemptKind, ChallengeVersion, Grading, Receipt, Snapshot, Submission
 from web.models import Finding as FindingRow
 from web.portal import here
 from web.receipts import NotValid, Signed, Signer
@@ -190,6 +190,7 @@ def _status_page(
         attempt=attempt,
         title=_title(session, attempt),
         phase=phase.value,
+        real=briefings.real_of(session, attempt) if attempt.kind is AttemptKind.PRACTICE else None,
         progress=progress.look(session, newest, is_ended=phase is Phase.ENDED),
         submission=newest,
         earlier=every[1:],
