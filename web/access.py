@@ -16,13 +16,13 @@ from enum import StrEnum
 from typing import Final
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from web import audit
 from web.database import now
 from web.errors import Refused
-from web.models import Attempt, BrowserSession, Code, Link, new_id
+from web.models import Attempt, BrowserSession, Code, GitPassword, Link, new_id
 from web.portal import Portal
 from web.speech import gettext
 
@@ -32,6 +32,7 @@ __all__ = [
     "enter",
     "enter_with_code",
     "follow",
+    "lasts",
     "leave",
     "new_code",
     "new_link",
@@ -112,7 +113,7 @@ def enter(session: Session, portal: Portal, token: str, browser: str) -> str:
 
 
 def revoke_links(session: Session, attempt: Attempt, actor: str) -> None:
-    """Nobody comes in by them any more, and who came in by them is out."""
+    """Nobody comes in by them any more, and who came in by them is out, with their git."""
     at = now(session)
     session.execute(update(Link).where(Link.attempt_id == attempt.id, Link.revoked_at.is_(None)).values(revoked_at=at))
     session.execute(
@@ -120,6 +121,7 @@ def revoke_links(session: Session, attempt: Attempt, actor: str) -> None:
         .where(BrowserSession.attempt_id == attempt.id, BrowserSession.ended_at.is_(None))
         .values(ended_at=at)
     )
+    session.execute(delete(GitPassword).where(GitPassword.attempt_id == attempt.id))
     audit.note(session, actor, "link.revoked", "attempt", attempt.id)
 
 
@@ -197,10 +199,10 @@ def session_of(session: Session, portal: Portal, token: str) -> BrowserSession |
     if not token:
         return None
     found = session.scalar(select(BrowserSession).where(BrowserSession.token_hash == portal.sealed("session", token)))
-    return found if found is not None and _lasts(found, now(session)) else None
+    return found if found is not None and lasts(found, now(session)) else None
 
 
-def _lasts(found: BrowserSession, at: datetime) -> bool:
+def lasts(found: BrowserSession, at: datetime) -> bool:
     return found.ended_at is None and at <= found.expires_at
 
 

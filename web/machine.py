@@ -60,6 +60,7 @@ class Program(Enum):
     POSTGRES = "PostgreSQL", "the tests run its server programs in a folder of their own"
     COMPOSE = "Docker Compose", "the tests bring up the production set with it, and take it down"
     FAKETIME = "libfaketime", "the tests set the clock of a whole installation with it, and of nothing else"
+    GIT = "git", "the tests clone and push with it, as a candidate does; the portal itself runs none"
 
 
 FOR_UP: Final = frozenset({Program.ENGINE, Program.DEBOOTSTRAP})
@@ -75,6 +76,7 @@ PACKAGES: Final = {
     Program.POSTGRES: ("postgresql",),
     Program.COMPOSE: ("docker-compose",),
     Program.FAKETIME: ("libfaketime",),
+    Program.GIT: ("git",),
 }
 ON_UBUNTU: Final = {Program.COMPOSE: ("docker-compose-v2",)}  # its docker-compose is the one of old, in Python
 
@@ -211,6 +213,8 @@ def _is_here(program: Program) -> bool:
             return find_compose() is not None
         case Program.FAKETIME:
             return find_faketime() is not None
+        case Program.GIT:
+            return _which("git") is not None
 
 
 def _which(name: str) -> str | None:

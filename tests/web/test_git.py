@@ -18,7 +18,7 @@ from tests.web.portal_process import PortalProcess
 from tests.web.portal_world import Served, candidate_client, invited, make_portal, moment, move_clock, started
 from tests.web.valkey_server import ValkeyServer
 from tests.web.worker_process import until
-from web import checks, secrecy, work
+from web import access, checks, secrecy, work
 from web.database import Database, connect, now
 from web.git.passwords import new_password
 from web.models import Attempt, AuditEvent, ChallengeVersion, Check, GitTip, Origin, Snapshot
@@ -467,6 +467,13 @@ def test_a_clone_of_one_attempt_cannot_be_pushed_to_another(desk: Place) -> None
     assert "[remote rejected] main -> main (there is newer saved work)" in forced
 
 
+def test_git_is_out_when_the_link_is_revoked(desk: Place) -> None:
+    mine = desk.clone()
+    with desk.portal.database.transaction() as session:
+        access.revoke_links(session, session.get_one(Attempt, desk.attempt.id), "staff")
+    assert "Authentication failed" in mine.fail("fetch")
+
+
 def test_a_new_password_ends_the_one_before(desk: Place) -> None:
     mine = desk.clone()
     mine.commit()
@@ -490,6 +497,9 @@ def test_the_page_shows_a_password_that_works_and_is_kept_nowhere(desk: Place) -
     assert f"candidate@localhost/git/{desk.attempt.id}.git" in page.text
     ended = git(desk.folder, "clone", desk.address(shown), "mine")
     assert ended.returncode == 0, ended.stderr
+    unasked = candidate_client(desk.portal, desk.attempt, csrf=True)
+    assert unasked.post(f"/attempts/{desk.attempt.id}/git-password").status_code == 400
+    Clone(desk.folder / "mine").run("fetch")  # another site has made no new one
     stranger = candidate_client(desk.portal, started(desk.portal))
     assert stranger.post(f"/attempts/{desk.attempt.id}/git-password").status_code == 404
 

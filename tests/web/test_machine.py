@@ -114,7 +114,7 @@ def test_ubuntu_gets_the_compose_of_today() -> None:
 
 def test_another_system_is_told_what_to_install() -> None:
     fedora = replace(BARE, distribution="fedora", system="Fedora Linux 41")
-    missing = "Docker Engine, Chromium, libatomic, PostgreSQL, Docker Compose, libfaketime"
+    missing = "Docker Engine, Chromium, libatomic, PostgreSQL, Docker Compose, libfaketime, git"
     with pytest.raises(MachineUnready, match=rf"Linux 41: missing: {missing}\."):
         decide(fedora)
 

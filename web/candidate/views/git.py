@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from flask import Response, render_template, request, stream_with_context
 
-from graders.rubric import Manifest
 from web import checks, work
 from web.arrival import arrived_at
 from web.attempts import Standing, standing
@@ -40,7 +39,8 @@ PIECE: Final = 64 << 10
 
 # A push that waits for its checks has one of our threads. Those for whom there is none left are told where to look.
 WATCHING: Final = BoundedSemaphore(2)
-WATCH_SECONDS: Final = 18.0  # within what one request may take (web.settings), with what came before
+WATCH_SECONDS: Final = 20.0  # from its beginning
+LAST_SECONDS: Final = 6.0  # of what one request may take: time to say that they have not come to their end
 LOOK_SECONDS: Final = 0.5
 MOST_SHOWN: Final = 60  # lines of what a check says
 
@@ -90,6 +90,7 @@ def git_push(attempt_id: str) -> Response:
     if attempt is None:
         return _ask_for_password()
     portal = here()
+    until = time.monotonic() + min(WATCH_SECONDS, portal.settings.web_request_seconds - LAST_SECONDS)
     with portal.database.reading() as session:
         manifest = work.manifest_of(session, attempt)
     most = most_inflated(manifest.submission) + BESIDE
@@ -114,21 +115,23 @@ def git_push(attempt_id: str) -> Response:
         )
     else:
         outcome = push(portal.database, attempt_id, offered, manifest, arrived_at)
-    return _answer(RECEIVE, "result", stream_with_context(_told(portal, attempt, manifest, offered, outcome)))
+    told = _told(portal, attempt, offered, outcome, until if manifest.check else 0)
+    return _answer(RECEIVE, "result", stream_with_context(told))
 
 
 # ----------------------------------------------------------------------------------------------- what a push is told
 
 
-def _told(portal: Portal, attempt: Attempt, manifest: Manifest, offered: Offered, outcome: Outcome) -> Iterator[bytes]:
+def _told(portal: Portal, attempt: Attempt, offered: Offered, outcome: Outcome, until: float) -> Iterator[bytes]:
+    """`until`: as long as the checks are watched; 0 when there are none."""
     report = reported(offered, outcome.unpacked, outcome.fates)
     if not offered.voices:
         yield report
         return
     yield b"".join(map(said, _sentences(portal, attempt, outcome)))
     yield report
-    if outcome.snapshot is not None and outcome.changed and manifest.check:
-        yield from map(said, _checked(portal, attempt, outcome.snapshot))
+    if outcome.snapshot is not None and outcome.changed and until:
+        yield from map(said, _checked(portal, attempt, outcome.snapshot, until))
     yield FLUSH
 
 
@@ -165,7 +168,7 @@ def _left(stands: Standing) -> str:
     return ngettext("%(num)s minute left.", "%(num)s minutes left.", int(stands.seconds_left // 60))
 
 
-def _checked(portal: Portal, attempt: Attempt, snapshot: Snapshot) -> Iterator[str]:
+def _checked(portal: Portal, attempt: Attempt, snapshot: Snapshot, until: float) -> Iterator[str]:
     """What the public checks say about it, if that is known soon."""
     address = f"{portal.address}/attempts/{attempt.id}/work"
     if not WATCHING.acquire(blocking=False):
@@ -182,16 +185,15 @@ def _checked(portal: Portal, attempt: Attempt, snapshot: Snapshot) -> Iterator[s
             yield gettext("The public checks run as soon as they can. See here: %(address)s", address=address)
             return
         yield gettext("The public checks:")
-        yield from _watched(portal, check, address)
+        yield from _watched(portal, check, address, until)
     except SubmissionRejected as error:  # the time came to its end in this moment
         yield str(error)
     finally:
         WATCHING.release()
 
 
-def _watched(portal: Portal, check: Check, address: str) -> Iterator[str]:
+def _watched(portal: Portal, check: Check, address: str, until: float) -> Iterator[str]:
     """Its lines as they come, and how it ended."""
-    until = time.monotonic() + WATCH_SECONDS
     shown, place = 0, 1
     while True:
         with portal.database.reading() as session:
