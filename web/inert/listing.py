@@ -1,9 +1,10 @@
 """Source text with colours: words of Pygments as classes, never a style of its own.
 
-Only lexers that are named here are used. Each was tried with lines that make a regular expression go back and forth;
-what is longer than what was tried is shown without colours.
+Only lexers that are named here are used. Each was tried with texts that make a regular expression go back and forth;
+what is longer than those, or has long stretches of blanks, is shown without colours.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import groupby
@@ -14,7 +15,6 @@ from markupsafe import Markup
 from pygments.lexer import Lexer
 from pygments.lexers.configs import IniLexer, TOMLLexer
 from pygments.lexers.data import JsonLexer, YamlLexer
-from pygments.lexers.javascript import JavascriptLexer
 from pygments.lexers.python import PythonLexer
 from pygments.lexers.shell import BashLexer
 from pygments.lexers.sql import SqlLexer
@@ -30,13 +30,14 @@ MOST_SHOWN: Final = 400_000  # bytes of a file
 MOST_LINES: Final = 5_000
 LONGEST_LINE: Final = 4_000  # characters that are shown
 
-MOST_COLOURED: Final = 100_000  # characters
-LONGEST_COLOURED: Final = 2_000  # characters of one line
+MOST_COLOURED: Final = 40_000  # characters
+LONGEST_COLOURED: Final = 1_000  # characters of one line
+
+BLANK: Final = re.compile(r"\s{150}")  # Python's lexer looks from each blank for the end of all of them
 
 LEXERS: Final[dict[str, type[Lexer]]] = {
     "bash": BashLexer,
     "ini": IniLexer,
-    "javascript": JavascriptLexer,
     "json": JsonLexer,
     "python": PythonLexer,
     "sql": SqlLexer,
@@ -48,7 +49,6 @@ ALIASES: Final = {
     for language, words in {
         "bash": "sh shell zsh",
         "ini": "cfg",
-        "javascript": "js mjs",
         "json": "jsonl ipynb",
         "python": "py pyi python3 ipython ipython3",
         "yaml": "yml",
@@ -108,7 +108,7 @@ def coloured(text: str, language: str) -> list[Markup]:
     """The lines of a text, each complete in itself."""
     plain = lines(text)
     too_long = len(text) > MOST_COLOURED or any(len(line) > LONGEST_COLOURED for line in plain)
-    if too_long or language not in LEXERS:
+    if too_long or language not in LEXERS or BLANK.search(text):
         return [visible(line) for line in plain]
     return list(_coloured("\n".join(plain), language))
 

@@ -34,7 +34,7 @@ MOST_CELLS: Final = 400
 MOST_OUTPUTS: Final = 40  # of one cell
 LONGEST_SOURCE: Final = 50_000  # characters of one cell
 LONGEST_OUTPUT: Final = 20_000
-MOST_CHARACTERS: Final = 400_000  # of all that is shown
+MOST_CHARACTERS: Final = 300_000  # of all that is shown
 
 PICTURES: Final = ("image/png", "image/jpeg")
 
@@ -149,7 +149,7 @@ class _Page:
             made = markdown(said, remarks=True, album=self.album)
             yield Markup('<div class="output prose">{}</div>').format(made)
         elif "text/plain" in bundle:
-            yield self._printed(_text(bundle["text/plain"]), "")
+            yield self._printed(_text(bundle["text/plain"]), "value")
         if foreign := sorted(legible(kind)[:60] for kind in bundle.keys() - shown)[:8]:
             yield _note(_("Left out here: %(kinds)s", kinds=", ".join(foreign)))
 
@@ -158,7 +158,8 @@ class _Page:
 
     def _printed(self, said: str, kind: str) -> Markup:
         shown = visible(self._cut(without_escapes(said[: 4 * LONGEST_OUTPUT]), LONGEST_OUTPUT, len(said)))
-        return Markup('<pre class="output {}">{}</pre>').format(kind, shown)
+        tab = Markup(' tabindex="0"') if kind == "value" else ""  # a wide table scrolls, also by keyboard
+        return Markup('<pre class="output {}"{}>{}</pre>').format(kind, tab, shown)
 
     def _cut(self, said: str, longest: int, length: int = 0) -> str:
         """As much of it as there is space for."""

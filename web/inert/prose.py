@@ -31,7 +31,7 @@ MOST_PROSE: Final = 100_000  # characters; above, and when nested deeper, a text
 DEEPEST: Final = 20  # what lies deeper, the parser drops without a word
 
 LINK: Final = re.compile(r"(?:https?://|mailto:)\S*", re.IGNORECASE)
-SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+SCHEME: Final = re.compile(r"(?!attachment:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)  # that one: pasted into a notebook
 PICTURE: Final = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/]*={0,2}")
 
 TAGS: Final = {
@@ -75,7 +75,7 @@ def markdown(
     environment = {"heading": heading, "remarks": remarks, "pictures": pictures, "album": album or Album()}
     parser = _parser()
     tokens = parser.parse(plain(text.replace("\r\n", "\n")), environment)
-    if any(token.level >= DEEPEST for token in tokens):
+    if any(token.level + max(0, token.nesting) >= DEEPEST for token in tokens):
         return as_written(text)
     return cleaned(str(parser.renderer.render(tokens, parser.options, environment)))
 
