@@ -246,7 +246,10 @@ class _Visit:
             self._away = _later(error)
             return self._away
         try:
-            self._open.send_message(message, self._server.address, [letter.recipient])
+            if letter.recipient.isascii():
+                self._open.sendmail(self._server.address, [letter.recipient], message.as_bytes())
+            else:  # knows how to ask for SMTPUTF8; but it would write >From for a line that begins with From
+                self._open.send_message(message, self._server.address, [letter.recipient])
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
             return _refused(code, said, "the recipient")
