@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,12 +63,19 @@ def test_what_was_signed_is_valid() -> None:
     assert receipts.verify(text(), SIGNER.public_key) == body()
 
 
-def test_anybody_can_check_it_with_nothing_of_ours() -> None:
-    """As docs/receipts.md says: the mark, and the body in one spelling."""
-    said = json.loads(text())
-    spelled = json.dumps(said["receipt"], sort_keys=True, separators=(",", ":"))
-    public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(SIGNER.public_key))
-    public.verify(base64.b64decode(said["signature"]), b"assay receipt 1\n" + spelled.encode())
+def test_the_program_in_the_manual_checks_it_with_nothing_of_ours(tmp_path: Path) -> None:
+    manual = (PROJECT / "docs" / "receipts.md").read_text()
+    program = manual.partition("```python\n")[2].partition("```")[0]
+    program = program.replace("<the portal's public key>", SIGNER.public_key)
+
+    def run(receipt: str) -> int:
+        (tmp_path / "receipt.json").write_text(receipt)
+        return subprocess.run(
+            [sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, check=False
+        ).returncode
+
+    assert run(text()) == 0
+    assert run(altered(submission=2)) != 0
 
 
 @pytest.mark.parametrize(
