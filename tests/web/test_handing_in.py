@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
@@ -535,6 +537,39 @@ def test_the_public_key_is_given_to_everybody(portal: Portal) -> None:
     signer = Signer(portal.receipt_key)
     assert told == {"algorithm": "Ed25519", "key_id": signer.key_id, "public_key": signer.public_key}
     assert signer.public_key in stranger(portal).get("/receipts").text
+
+
+@pytest.fixture
+def tried(portal: Portal) -> tuple[Attempt, FlaskClient]:
+    """One attempt for all that is tried on it, handed in and graded."""
+    attempt = started(portal)
+    client = handed_in(portal, attempt)
+    graded(portal, attempt)
+    return attempt, client
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    page=st.sampled_from(["hand-in", "contest"]),
+    sent=st.dictionaries(
+        st.sampled_from(["snapshot", "submission", "reason", "criterion", "other"]),
+        st.text(st.characters(exclude_categories=["Cs"])) | st.integers(-5, 10**12).map(str),
+    ),
+    asked=st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+)
+def test_whatever_is_sent_the_answer_is_never_our_fault(
+    tried: tuple[Attempt, FlaskClient], page: str, sent: dict[str, str], asked: str
+) -> None:
+    attempt, client = tried
+    answers = [
+        client.post(at(attempt, page), data=sent),
+        client.get(at(attempt, "receipt"), query_string={"number": asked}),
+        client.get(at(attempt, "feedback"), query_string={"number": asked}),
+        client.get("/receipts", query_string={"code": asked}),
+        client.post("/receipts", data={"receipt": asked}),
+        client.get(f"/receipts/{urllib.parse.quote(asked, safe='')}"),
+    ]
+    assert [one.status_code for one in answers if one.status_code >= 500] == []
 
 
 # ------------------------------------------------------------------------------------------ killed at the worst moment
