@@ -238,6 +238,31 @@ def test_stdout_and_stderr_share_one_limit(sandbox: Sandbox) -> None:
     assert set(execution.stderr) == set(b"e")
 
 
+def test_what_is_printed_can_be_heard_while_the_program_runs(sandbox: Sandbox) -> None:
+    program = dedent("""
+        import sys, time
+        for n in range(3):
+            print(n, flush=True, file=(sys.stdout, sys.stderr)[n % 2])
+            time.sleep(0.5)
+    """)
+    heard: list[bytes] = []
+    with sandbox.open() as room:
+        done = room.run(["python3", "-c", program], hear=heard.append)
+        assert b"".join(heard) == b"0\n1\n2\n"
+        assert len(heard) == 3, "it came together, when all was over"
+        assert (done.stdout, done.stderr) == (b"0\n2\n", b"1\n")
+        room.run(["python3", "-c", "print('to nobody')"])
+    assert len(heard) == 3
+
+
+def test_no_more_is_heard_than_is_kept(sandbox: Sandbox) -> None:
+    heard: list[bytes] = []
+    with sandbox.open(limits=Limits(output_kb=4)) as room:
+        done = room.run(["python3", "-c", "print('x' * 100_000)"], hear=heard.append)
+    assert done.ending is Ending.TOO_MUCH_OUTPUT
+    assert b"".join(heard) == done.stdout == b"x" * 4096
+
+
 def test_words_that_look_like_the_sandboxes_own_are_output(sandbox: Sandbox) -> None:
     forged = b"e\x00\x00\x00\x0a\x000\x000\x000\x00" + b"z\x00\x00\x00\x00" + b"\x01\x00\x00\x00\x00\x00\x00\x05hello"
     execution = sandbox.run(python(f"import os; os.write(1, {forged!r}); os.write(2, {forged!r}); os._exit(3)"))
