@@ -10,9 +10,10 @@ waited for one of our threads, so whatever asks about the clock says when its re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Executable, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from web import audit
@@ -34,6 +35,7 @@ __all__ = [
     "may_write",
     "open_practice",
     "overdue",
+    "phase",
     "practise",
     "standing",
     "start",
@@ -80,10 +82,10 @@ class Standing:
 
 def standing(session: Session, attempt: Attempt, at: datetime) -> Standing:
     length = timedelta(minutes=attempt.minutes * attempt.multiplier, seconds=added(session, attempt.id))
-    return Standing(_phase(attempt, at), at, attempt.ends_at, length)
+    return Standing(phase(attempt, at), at, attempt.ends_at, length)
 
 
-def _phase(attempt: Attempt, at: datetime) -> Phase:
+def phase(attempt: Attempt, at: datetime) -> Phase:
     if attempt.withdrawn_at is not None:
         return Phase.WITHDRAWN
     if attempt.ended_at is not None:
@@ -199,7 +201,7 @@ def start(session: Session, attempt_id: str, arrived_at: datetime) -> Attempt:
     attempt = session.get_one(Attempt, attempt_id, with_for_update=True, populate_existing=True)
     if attempt.started_at is not None:
         return attempt
-    match _phase(attempt, arrived_at):
+    match phase(attempt, arrived_at):
         case Phase.EARLY:
             raise Refused(gettext("It cannot be started yet: its window has not opened."))
         case Phase.MISSED:
@@ -232,8 +234,8 @@ def withdraw(session: Session, attempt_id: str) -> Attempt:
 
 def may_write(session: Session, attempt_id: str, arrived_at: datetime) -> Attempt:
     """The attempt, held until the end of the transaction, if what arrived then may still be kept."""
-    attempt = session.get_one(Attempt, attempt_id, with_for_update=True, populate_existing=True)
-    match _phase(attempt, arrived_at):
+    attempt: Attempt = session.scalars(_held(), {"attempt": attempt_id}).one()
+    match phase(attempt, arrived_at):
         case Phase.RUNNING:
             return attempt
         case Phase.CLOSING:
@@ -245,6 +247,13 @@ def may_write(session: Session, attempt_id: str, arrived_at: datetime) -> Attemp
         case Phase.WITHDRAWN:
             raise TooLate(gettext("You have withdrawn, so nothing more is kept."))
     raise SubmissionRejected(gettext("Your clock has not started yet. Start it first."))
+
+
+@cache
+def _held() -> Executable:
+    """Built once, since every save begins with it."""
+    mine = select(Attempt).where(Attempt.id == bindparam("attempt")).with_for_update()
+    return mine.execution_options(populate_existing=True)
 
 
 def add_time(session: Session, attempt_id: str, added_time: timedelta, cause: str, why: str, actor: str) -> bool:

@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, ColumnElement, Connection, Engine, create_engine, event, func, make_url, text, type_coerce
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool, Pool
@@ -27,9 +27,10 @@ from sqlalchemy.pool import NullPool, Pool
 from web.errors import PortalError
 from web.lifeline import take_lock
 from web.models import Table
+from web.models.columns import Moment
 from web.settings import DatabaseSettings
 
-__all__ = ["Database", "DatabaseUnavailable", "connect", "lock", "migrate", "now"]
+__all__ = ["Database", "DatabaseUnavailable", "clock", "connect", "dialect_of", "lock", "migrate", "now"]
 
 FILE: Final = "assay.db"
 DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -109,6 +110,18 @@ def now(session: Session) -> datetime:
         told = session.scalars(text(question)).one()
     moment = datetime.fromisoformat(told) if isinstance(told, str) else told
     return moment.astimezone(UTC)
+
+
+def clock(dialect: str) -> ColumnElement[datetime]:
+    """The same as a column, for a statement that asks for something else besides. `dialect`: see dialect_of."""
+    told = func.strftime("%Y-%m-%d %H:%M:%f", "now") if dialect == "sqlite" else func.clock_timestamp()
+    return type_coerce(told, Moment()).label("at")
+
+
+def dialect_of(session: Session) -> str:
+    """`sqlite` or `postgresql`, by which statements are kept that are built once: to build one takes as long as to
+    execute it."""
+    return session.get_bind().dialect.name
 
 
 def lock(session: Session, name: str) -> None:

@@ -13,9 +13,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import cache
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Executable, Select, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -25,10 +27,10 @@ from graders.trees import FolderStore, digest_of_hashes
 from web import audit
 from web.archives import check_names
 from web.attempts import may_write
-from web.database import now
+from web.database import clock, dialect_of, now
 from web.errors import SubmissionRejected
 from web.gradings import read_manifest
-from web.models import Attempt, ChallengeVersion, Content, Origin, Snapshot
+from web.models import Attempt, ChallengeVersion, Content, Origin, Snapshot, Table, new_id
 
 __all__ = [
     "Conflict",
@@ -49,6 +51,9 @@ __all__ = [
     "some",
     "store",
 ]
+
+MOST_KNOWN: Final = 100  # versions; there are a few, and whoever has more waits a little for each
+_KNOWN: Final[WeakKeyDictionary[object, dict[str, Manifest]]] = WeakKeyDictionary()  # by database, and by digest
 
 ACTIONS: Final = {Origin.UPLOAD: "uploaded", Origin.PUSH: "pushed", Origin.RESTORED: "restored"}
 
@@ -78,8 +83,15 @@ class Difference:
 
 
 def manifest_of(session: Session, attempt: Attempt) -> Manifest:
-    """What the challenge wants to be handed in, and how much of it."""
-    return read_manifest(session.get_one(ChallengeVersion, attempt.challenge_digest))
+    """What the challenge wants to be handed in, and how much of it. Read once: a published version never changes."""
+    known = _KNOWN.setdefault(session.get_bind(), {})
+    found = known.get(attempt.challenge_digest)
+    if found is None:
+        if len(known) == MOST_KNOWN:
+            known.clear()
+        found = read_manifest(session.get_one(ChallengeVersion, attempt.challenge_digest))
+        known[attempt.challenge_digest] = found
+    return found
 
 
 def head(session: Session, attempt_id: str) -> Snapshot | None:
@@ -189,7 +201,7 @@ def change(
     """
     wanted = {name: None if made is None else hashlib.sha256(made).hexdigest() for name, made in changes.items()}
     attempt = may_write(session, attempt_id, arrived_at)
-    newest, started_from = _newest_and(session, attempt_id, base)
+    newest, started_from, at = _newest_and(session, attempt_id, base)
     old, present = _names(started_from), _names(newest)
     torn = tuple(
         sorted(
@@ -214,21 +226,28 @@ def change(
     size = sum(lengths_of_names.values())
     _check(session, attempt, after.keys() if after.keys() - present.keys() else (), size)
     _keep(session, made)
-    saved = _append(session, attempt, newest, after, size, origin, saved_by)
+    saved = _append(session, attempt, newest, after, size, origin, saved_by, at)
     return Saved(saved if origin is Origin.BROWSER else _noted(session, newest, saved), lengths_of_names)
 
 
-def _newest_and(session: Session, attempt_id: str, base: int) -> tuple[Snapshot, Snapshot]:
-    """The newest, and the one that an editor started from; often they are the same."""
-    mine = Snapshot.attempt_id == attempt_id
-    last = select(func.max(Snapshot.number)).where(mine).scalar_subquery()
-    wanted = select(Snapshot).where(mine, or_(Snapshot.number == base, Snapshot.number == last))
-    found = session.scalars(wanted.order_by(Snapshot.number.desc())).all()
+def _newest_and(session: Session, attempt_id: str, base: int) -> tuple[Snapshot, Snapshot, datetime]:
+    """The newest, and the one that an editor started from, often the same; and what time it is."""
+    found = session.execute(_two_of(dialect_of(session)), {"attempt": attempt_id, "base": base}).all()
     if not found:
         raise SubmissionRejected("There is nothing to change yet. Load the page anew.")
-    if found[-1].number != base:
+    if found[-1].Snapshot.number != base:
         raise SubmissionRejected("This page is of another attempt. Load it anew; what you typed stays in this browser.")
-    return found[0], found[-1]
+    return found[0].Snapshot, found[-1].Snapshot, found[0].at
+
+
+@cache
+def _two_of(dialect: str) -> Select[*tuple[Any, ...]]:
+    mine = Snapshot.attempt_id == bindparam("attempt")
+    last = select(func.max(Snapshot.number)).where(mine).scalar_subquery()
+    wanted = select(Snapshot, clock(dialect)).where(
+        mine, or_(Snapshot.number == bindparam("base"), Snapshot.number == last)
+    )
+    return wanted.order_by(Snapshot.number.desc())
 
 
 def restore(session: Session, attempt_id: str, number: int, arrived_at: datetime, saved_by: str = "") -> Snapshot:
@@ -269,34 +288,45 @@ def _append(
     size: int,
     origin: Origin,
     saved_by: str,
+    at: datetime | None = None,
 ) -> Snapshot:
     tree = digest_of_hashes(names)
     if newest is not None and newest.tree == tree:
         return newest  # nothing has changed, and a history of nothing helps nobody
-    snapshot = Snapshot(
-        attempt_id=attempt.id,
-        number=1 + (newest.number if newest else 0),
-        tree=tree,
-        names=dict(names),
-        files=len(names),
-        bytes=size,
-        origin=origin,
-        saved_by=saved_by[:40],
-        taken_at=now(session),
-    )
-    session.add(snapshot)
-    session.flush()
-    return snapshot
+    made = {
+        "id": new_id(),
+        "attempt_id": attempt.id,
+        "number": 1 + (newest.number if newest else 0),
+        "tree": tree,
+        "names": dict(names),
+        "saved_by": saved_by[:40],
+        "files": len(names),
+        "bytes": size,
+        "origin": origin,
+        "taken_at": at or now(session),
+    }
+    session.execute(_appending(), made)  # a row is never changed, so no session has to keep an eye on it
+    return Snapshot(**made)
+
+
+@cache
+def _appending() -> Executable:
+    return Table.metadata.tables[Snapshot.__tablename__].insert()
 
 
 def _keep(session: Session, made: Mapping[str, bytes]) -> dict[str, str]:
     names = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
     rows = {names[name]: {"digest": names[name], "bytes": content} for name, content in made.items()}
     if rows:
-        insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
-        statement = insert(Content).on_conflict_do_nothing(index_elements=["digest"])
-        session.execute(statement, [rows[digest] for digest in sorted(rows)])  # in order: two saves never deadlock
+        # In order: two saves never wait for each other.
+        session.execute(_keeping(dialect_of(session)), [rows[digest] for digest in sorted(rows)])
     return names
+
+
+@cache
+def _keeping(dialect: str) -> Executable:
+    insert = postgresql_insert if dialect == "postgresql" else sqlite_insert
+    return insert(Content).on_conflict_do_nothing(index_elements=["digest"])
 
 
 def _size(made: Mapping[str, bytes]) -> int:
@@ -306,9 +336,14 @@ def _size(made: Mapping[str, bytes]) -> int:
 def _lengths(session: Session, digests: set[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for some in _portions(digests):
-        rows = session.execute(select(Content.digest, func.length(Content.bytes)).where(Content.digest.in_(some)))
-        found.update((digest, length) for digest, length in rows)
+        found.update((digest, length) for digest, length in session.execute(_lengths_of(), {"digests": some}))
     return found
+
+
+@cache
+def _lengths_of() -> Select[*tuple[Any, ...]]:
+    wanted = Content.digest.in_(bindparam("digests", expanding=True))
+    return select(Content.digest, func.length(Content.bytes)).where(wanted)
 
 
 def _portions(digests: set[str]) -> Iterator[list[str]]:

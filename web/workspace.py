@@ -12,15 +12,16 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final, TypedDict
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, Executable, Float, String, bindparam, cast, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from graders.rubric import Manifest, SubmissionLimits
 from graders.strict import NotStrict, loads
-from web.attempts import standing
+from web.attempts import Standing, phase
 from web.errors import SubmissionRejected
 from web.models import AddedTime, Attempt, Check, Snapshot
 
@@ -60,20 +61,34 @@ class Now:
 
 
 def look(session: Session, attempt: Attempt, at: datetime) -> Now:
-    """Without reading a file's name, since most who ask find that nothing has changed."""
-    stands = standing(session, attempt, at)
-    added = select(AddedTime.why, AddedTime.seconds).where(AddedTime.attempt_id == attempt.id)
-    newest = select(Check.id, Check.state).where(Check.attempt_id == attempt.id)
-    check = session.execute(newest.order_by(Check.asked_at.desc(), Check.id).limit(1)).first()
-    return Now(
-        attempt_id=attempt.id,
-        phase=stands.phase.value,
-        at=at,
-        ends_at=stands.ends_at,
-        seconds_left=stands.seconds_left,
-        added=tuple((why, seconds) for why, seconds in session.execute(added.order_by(AddedTime.at, AddedTime.id))),
-        number=session.scalar(select(func.max(Snapshot.number)).where(Snapshot.attempt_id == attempt.id)) or 0,
-        check=(check.id, check.state.value) if check else None,
+    """In one statement, and without reading a file's name: most who ask find that nothing has changed."""
+    added: list[tuple[str, float]] = []
+    number, check = 0, None
+    for kind, words, amount in session.execute(_asked(), {"attempt": attempt.id}):
+        match kind:
+            case "added":
+                added.append((words, amount))
+            case "number":
+                number = int(amount or 0)
+            case state:
+                check = (words, state)
+    length = timedelta(minutes=attempt.minutes * attempt.multiplier, seconds=sum(seconds for _, seconds in added))
+    stands = Standing(phase(attempt, at), at, attempt.ends_at, length)
+    return Now(attempt.id, stands.phase.value, at, attempt.ends_at, stands.seconds_left, tuple(added), number, check)
+
+
+@cache
+def _asked() -> Executable:
+    """Rows of three: what it is, or a check's state; its words, or the check's id; an amount, if there is one."""
+    mine: BindParameter[str] = bindparam("attempt")
+    added = select(literal("added"), AddedTime.why, AddedTime.seconds).where(AddedTime.attempt_id == mine)
+    checks = select(cast(Check.state, String), Check.id, literal(0.0)).where(Check.attempt_id == mine)
+    newest = checks.order_by(Check.asked_at.desc(), Check.id).limit(1).subquery()
+    number = select(literal("number"), literal(""), cast(func.max(Snapshot.number), Float))
+    return union_all(
+        added.order_by(AddedTime.at, AddedTime.id).subquery().select(),
+        newest.select(),
+        number.where(Snapshot.attempt_id == mine),
     )
 
 

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from graders.rubric import Manifest, SubmissionLimits
 from web import histories, inert, uploads, work, workspace
 from web.archives import most_packed
-from web.arrival import arrived_at
+from web.arrival import arrived_at, has_waited
 from web.attempts import Phase, TooLate, standing
 from web.candidate import candidate
 from web.candidate.door import visit
@@ -67,14 +67,14 @@ def let_the_next_in(_: BaseException | None) -> None:
 @candidate.get("/attempts/<attempt_id>/work")
 def workplace(attempt_id: str) -> Answer:
     with here().database.reading() as session:
-        attempt = visit(session, attempt_id).attempt
-        stands = standing(session, attempt, now(session))
+        seen = visit(session, attempt_id)
+        attempt, stands = seen.attempt, standing(session, seen.attempt, seen.at)
         if stands.phase is not Phase.RUNNING:
             begun = attempt.started_at is not None
             return redirect(f"/attempts/{attempt.id}/status" if begun else f"/attempts/{attempt.id}")
         manifest = work.manifest_of(session, attempt)
         brief = session.get_one(Form, attempt.form_id).brief or ""
-        state = _told(session, attempt, _newest(session, attempt))
+        state = _told(session, attempt, workspace.look(session, attempt, seen.at))
     return render_template(
         "candidate/work.html",
         attempt=attempt,
@@ -89,27 +89,22 @@ def workplace(attempt_id: str) -> Answer:
 def state(attempt_id: str) -> Answer:
     """Asked every few seconds by every open page, so that most answers say no more than that nothing has changed."""
     with here().database.reading() as session:
-        attempt = visit(session, attempt_id).attempt
-        found = workspace.look(session, attempt, now(session))
+        seen = visit(session, attempt_id)
+        found = workspace.look(session, seen.attempt, seen.at)
         if request.if_none_match.contains(found.mark):
             answer = Response(status=HTTPStatus.NOT_MODIFIED)
         else:
-            answer = jsonify(_told(session, attempt, _newest(session, attempt)))
+            answer = jsonify(_told(session, seen.attempt, found))
     answer.set_etag(found.mark)
     return answer
 
 
-def _told(session: Session, attempt: Attempt, saved: work.Saved | None) -> Any:
-    """About this saved work, whatever has been saved in another tab since."""
-    found = workspace.look(session, attempt, now(session))
-    listed = workspace.listed(saved.snapshot, saved.sizes) if saved else []
-    number = saved.snapshot.number if saved else 0
-    return workspace.told(replace(found, number=number), listed, work.manifest_of(session, attempt))
-
-
-def _newest(session: Session, attempt: Attempt) -> work.Saved | None:
+def _told(session: Session, attempt: Attempt, found: workspace.Now) -> Any:
+    """With the files that are there now: what is told is never older than its mark."""
     head = work.head(session, attempt.id)
-    return work.Saved(head, work.sizes(session, head)) if head else None
+    listed = workspace.listed(head, work.sizes(session, head)) if head else []
+    number = head.number if head else 0
+    return workspace.told(replace(found, number=number), listed, work.manifest_of(session, attempt))
 
 
 @candidate.get("/attempts/<attempt_id>/file")
@@ -125,7 +120,7 @@ def file(attempt_id: str) -> Answer:
             answer = Response(status=HTTPStatus.NOT_MODIFIED)
         else:
             answer = Response(work.content(session, snapshot, name), mimetype="application/octet-stream")
-            answer.headers.set("Content-Disposition", "attachment", filename=name.rpartition("/")[2])
+            answer.headers["Content-Disposition"] = inert.disposition(name)
     answer.set_etag(digest)
     return answer
 
@@ -155,20 +150,22 @@ def bundle(attempt_id: str) -> Answer:
 def save(attempt_id: str) -> Answer:
     """What is sent is read before anybody is kept from writing, and so is whose it is."""
     with here().database.reading() as session:
-        attempt = visit(session, attempt_id).attempt
-        limits = work.manifest_of(session, attempt).submission
+        seen = visit(session, attempt_id)
+        arrived = seen.at - has_waited()
+        manifest = work.manifest_of(session, seen.attempt)
+        found = workspace.look(session, seen.attempt, seen.at)
     try:
-        asked = workspace.read_save(request.get_data(), limits)
+        asked = workspace.read_save(request.get_data(), manifest.submission)
         with here().database.transaction() as session:
-            done = work.change(session, attempt_id, asked.base, asked.changes, arrived_at(session), asked.saved_by)
+            done = work.change(session, attempt_id, asked.base, asked.changes, arrived, asked.saved_by)
     except TooLate as error:
         return jsonify(sentence=str(error)), HTTPStatus.GONE
     except SubmissionRejected as error:
         return jsonify(sentence=str(error)), HTTPStatus.UNPROCESSABLE_ENTITY
+    if isinstance(done, work.Saved):
+        listed = workspace.listed(done.snapshot, done.sizes)
+        return jsonify(workspace.told(replace(found, number=done.snapshot.number), listed, manifest))
     with here().database.reading() as session:
-        attempt = session.get_one(Attempt, attempt_id)
-        if isinstance(done, work.Saved):
-            return jsonify(_told(session, attempt, done))
         theirs = {name: work.content(session, done.head, name) for name in done.names}
         return jsonify(
             number=done.head.number,
