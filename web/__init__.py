@@ -113,6 +113,9 @@ class _Request(Request):
         return BytesIO()
 
 
+FORMS: Final = {"application/x-www-form-urlencoded", "multipart/form-data"}
+
+
 class _Application(Flask):
     request_class = _Request
 
@@ -156,6 +159,7 @@ def create_app(portal: Portal) -> Flask:
     limits.arm(app)
     app.before_request(_refuse)
     csrf.init_app(app)  # after these: it reads the body
+    app.before_request(_refuse_zeros)
     app.register_error_handler(HTTPException, _error_page)
     app.register_error_handler(SubmissionRejected, _rejected)
     app.register_error_handler(DatabaseUnavailable, _away)
@@ -170,6 +174,15 @@ def _refuse() -> None:
     limit = request.max_content_length
     if limit is not None and (request.content_length or 0) > limit:
         abort(413)
+
+
+def _refuse_zeros() -> None:
+    """No name, id or sentence has one, and PostgreSQL takes none: asked for such a text it raises an error of ours."""
+    if "\0" in request.path:
+        abort(404)
+    said = [*request.args.values(), *(request.form.values() if request.mimetype in FORMS else ())]
+    if any("\0" in one for one in said):
+        abort(400)
 
 
 def _error_page(error: HTTPException) -> Response | HTTPException:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from flask import Response, abort, make_response, redirect, render_template, request
+from flask import Response, abort, g, make_response, redirect, render_template, request
 from flask import session as browser
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
@@ -42,6 +42,7 @@ PHASES: Final = {
 @staff.context_processor
 def words() -> dict[str, Any]:
     return {
+        "who": g.get("colleague"),
         "phases": PHASES,
         "length": spell_length,
         "length_of": _length_of,
