@@ -79,7 +79,7 @@ def check(
     seconds: float,
     hear: Callable[[bytes], object] = bool,
 ) -> tuple[Execution, bytes]:
-    """Run it in a room of its own: how it ended, and what it printed, both streams in the order in which it came."""
+    """Run it in a room of its own: how it ended, and what it printed, both streams as they reached us."""
     if complaint := unfit(files, limits):
         raise WorkUnfit(f"saved work: {complaint}")
     said = bytearray()
