@@ -573,7 +573,7 @@ def test_a_preview_shows_the_snapshot_that_was_asked_for(
 @pytest.mark.parametrize(
     "query",
     [
-        *("", "name=none.md", "name=../a", "name=%00", "name=answer.md&number=99", "name=answer.md&number=x"),
+        *("", "name=none.md", "name=../a", "name=answer.md&number=99", "name=answer.md&number=x"),
         *("name=answer.md&number=-1", "name=answer.md&number=%C2%B2", "name=answer.md&number=" + "9" * 400),
     ],
 )

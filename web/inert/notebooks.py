@@ -34,7 +34,7 @@ MOST_CELLS: Final = 400
 MOST_OUTPUTS: Final = 40  # of one cell
 LONGEST_SOURCE: Final = 50_000  # characters of one cell
 LONGEST_OUTPUT: Final = 20_000
-MOST_CHARACTERS: Final = 300_000  # of all that is shown
+MOST_CHARACTERS: Final = 200_000  # of all that is shown
 
 PICTURES: Final = ("image/png", "image/jpeg")
 

@@ -27,7 +27,9 @@ from web.speech import gettext as _
 
 __all__ = ["MOST_PROSE", "markdown"]
 
-MOST_PROSE: Final = 100_000  # characters; above, and when nested deeper, a text is shown as it was written
+MOST_PROSE: Final = 60_000  # characters; what has more, or is nested deeper, is shown as it was written
+MOST_LINES: Final = 3_000
+MOST_WRITTEN: Final = 200_000
 DEEPEST: Final = 20  # what lies deeper, the parser drops without a word
 
 LINK: Final = re.compile(r"(?:https?://|mailto:)\S*", re.IGNORECASE)
@@ -70,7 +72,7 @@ def markdown(
     model that judges. `pictures` gives the content of an image by its address, as far as it is at hand, and `album`
     counts those of the whole page.
     """
-    if len(text) > MOST_PROSE:
+    if len(text) > MOST_PROSE or text.count("\n") > MOST_LINES:
         return as_written(text)
     environment = {"heading": heading, "remarks": remarks, "pictures": pictures, "album": album or Album()}
     parser = _parser()
@@ -82,7 +84,7 @@ def markdown(
 
 def as_written(text: str) -> Markup:
     note = _("This text is too long or too deeply nested to be set. This is how it was written.")
-    shown = visible(text[: 2 * MOST_PROSE])
+    shown = visible(text[:MOST_WRITTEN])
     return Markup('<p class="left-out">{}</p><p class="as-written">{}</p>').format(note, shown)
 
 
