@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import random
 import struct
+import time
 import tracemalloc
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +35,9 @@ from tests.hostile.git_packing import (
     tree,
 )  # fmt: skip
 from tests.web.databases import sqlite_settings
-from tests.web.portal_world import make_portal, started, stranger
+from tests.web.portal_world import make_portal, moment, move_clock, started, stranger
 from web import work
+from web.arrival import HEADER
 from web.database import connect, migrate
 from web.errors import SubmissionRejected
 from web.git.lines import FLUSH, line
@@ -386,6 +389,15 @@ HONEST_TREE: Final = tree((FILE, b"windows.py", CONTENT.id))
 def test_an_honest_push_by_hand_is_taken(desk: Desk) -> None:
     assert "ok refs/heads/main" in desk.push(CONTENT, HONEST_TREE, commit(HONEST_TREE.id, desk.tip()))
     assert desk.rows()[-1] == 2
+
+
+def test_a_push_that_began_in_time_counts_however_long_it_waited_for_us(desk: Desk) -> None:
+    made = commit(HONEST_TREE.id, desk.tip())
+    offered = offer(desk.tip(), made.id, pack(*map(entry, (CONTENT, HONEST_TREE, made))))
+    move_clock(desk.portal, desk.attempt, ends_at=moment(desk.portal) - timedelta(seconds=20))
+    for waited, fate in ((10, b"ng refs/heads/main too late"), (30, b"ok refs/heads/main")):
+        arrived = {HEADER: repr(time.monotonic() - waited)}  # as our own server says it
+        assert fate in desk.send("git-receive-pack", offered, **arrived).data
 
 
 @pytest.mark.parametrize(
