@@ -205,7 +205,7 @@ def _refuse(name: str, cause: str, what_to_do: str) -> NoReturn:
 
 
 def _check_length(name: str, parts: list[str]) -> None:
-    if len(parts) > MOST_PARTS or len(name.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
+    if len(parts) > MOST_PARTS or len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
         _refuse(name, f"the name is too long: {LONGEST_NAME} bytes and {MOST_PARTS} folders", "shorten it")
 
 

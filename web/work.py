@@ -84,7 +84,7 @@ class Difference:
 
 def manifest_of(session: Session, attempt: Attempt) -> Manifest:
     """What the challenge wants to be handed in, and how much of it. Read once: a published version never changes."""
-    known = _KNOWN.setdefault(session.get_bind(), {})
+    known = _KNOWN.setdefault(session.connection().engine.pool, {})  # the same for whoever reads and whoever writes
     found = known.get(attempt.challenge_digest)
     if found is None:
         if len(known) == MOST_KNOWN:
