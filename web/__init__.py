@@ -22,6 +22,7 @@ from web.forgery import LastingSessions, csrf
 from web.limits import NobodyCounts, TooOften
 from web.pages import pages
 from web.portal import Portal, here
+from web.speech import gettext, marked
 from web.staff import staff
 from web.staff import views as staff_pages  # noqa: F401  the same
 from web.static_files import StaticFiles
@@ -79,21 +80,38 @@ SECURITY_HEADERS: Final = {
 
 # What a person reads when a request cannot be answered: what happened, and what to do now.
 ERRORS: Final = {
-    400: ("This request cannot be read", "Your browser sent something that the portal does not understand."),
-    401: ("You are signed out", "Nothing was changed. Sign in, and do it again: what you had typed is a step back."),
-    403: ("This is not for you", "What you are allowed to do does not reach as far as this page. Ask an owner."),
-    404: ("There is no page here", "The address may be mistyped, or the page may have moved."),
-    405: ("This page cannot do that", "It can be read, but it does not accept what was sent to it."),
-    413: ("That is too large", "The portal refused it before storing anything. Send something smaller."),
-    414: ("This address is too long", "Start again from the first page."),
-    410: ("This is over", "The time for it has passed. What was saved before is still there."),
-    422: ("That cannot be taken", "Something in it does not fit. Nothing was stored."),
-    429: ("That was too often", "Nothing is lost. Wait a minute and try again."),
-    500: ("This is our fault", "Something broke in the portal and was written to its log. Please try again."),
+    400: (
+        marked("This request cannot be read"),
+        marked("Your browser sent something that the portal does not understand."),
+    ),
+    401: (
+        marked("You are signed out"),
+        marked("Nothing was changed. Sign in, and do it again: what you had typed is a step back."),
+    ),
+    403: (
+        marked("This is not for you"),
+        marked("What you are allowed to do does not reach as far as this page. Ask an owner."),
+    ),
+    404: (marked("There is no page here"), marked("The address may be mistyped, or the page may have moved.")),
+    405: (marked("This page cannot do that"), marked("It can be read, but it does not accept what was sent to it.")),
+    413: (
+        marked("That is too large"),
+        marked("The portal refused it before storing anything. Send something smaller."),
+    ),
+    414: (marked("This address is too long"), marked("Start again from the first page.")),
+    410: (marked("This is over"), marked("The time for it has passed. What was saved before is still there.")),
+    422: (marked("That cannot be taken"), marked("Something in it does not fit. Nothing was stored.")),
+    429: (marked("That was too often"), marked("Nothing is lost. Wait a minute and try again.")),
+    500: (
+        marked("This is our fault"),
+        marked("Something broke in the portal and was written to its log. Please try again."),
+    ),
     503: (
-        "We cannot answer right now",
-        "This is our fault, and it passes. What was saved is safe, and time that we cost you is added to your clock. "
-        "Please try again in a minute.",
+        marked("We cannot answer right now"),
+        marked(
+            "This is our fault, and it passes. What was saved is safe, and time that we cost you is added to your "
+            "clock. Please try again in a minute."
+        ),
     ),
 }
 
@@ -101,9 +119,11 @@ ERRORS: Final = {
 HSTS: Final = "max-age=31536000"  # a browser that was here once never again asks in the clear, which could be read
 
 FORGED: Final = (
-    "This page was open for too long, or in another browser",
-    "So the portal could not be sure that it was you who sent it, and did nothing. Nothing is lost: go back, load that "
-    "page anew, and send it again.",
+    marked("This page was open for too long, or in another browser"),
+    marked(
+        "So the portal could not be sure that it was you who sent it, and did nothing. Nothing is lost: go back, load "
+        "that page anew, and send it again."
+    ),
 )
 
 
@@ -189,7 +209,7 @@ def _error_page(error: HTTPException) -> Response | HTTPException:
     status = error.code or 500
     if error.response is not None or status < 400:
         return error
-    title, advice = ERRORS.get(status, (error.name, "The portal cannot answer this request."))
+    title, advice = ERRORS.get(status, (error.name, marked("The portal cannot answer this request.")))
     if isinstance(error, TooOften | NobodyCounts):
         advice = str(error.description)
     typed: list[str] = []
@@ -216,6 +236,7 @@ def _away(error: DatabaseUnavailable) -> Response:
 
 def _sentence(status: int, title: str, advice: str, typed: Sequence[str] = ()) -> Response:
     """An answer that says what happened, to a person or to a script. `typed` is what they would have to type again."""
+    title, advice = gettext(title), gettext(advice)  # what was translated already stays as it is
     if _prefers_json():
         page = jsonify(type="about:blank", status=status, title=title, detail=advice)
         page.status_code, page.mimetype = status, "application/problem+json"

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, NoReturn
 from graders.rubric import SubmissionLimits
 from sandbox.checks import MOST_FILES
 from web.errors import SubmissionRejected
+from web.speech import gettext as _
 from web.unpacking import PACK_AGAIN, Member, members, shown
 
 MOST_BESIDE: Final = 16 << 20  # packed bytes of what will be left out: people pack their whole folder
@@ -55,11 +56,16 @@ class Upload:
         """What the candidate should know: what was taken is not quite what was sent."""
         notes = []
         if self.folder:
-            notes.append(f"The files were taken out of the folder {shown(self.folder)} that they were packed in.")
+            folder = shown(self.folder)
+            notes.append(
+                _("The files were taken out of the folder %(folder)s that they were packed in.", folder=folder)
+            )
         if self.left_out:
             named = ", ".join(self.left_out[:MOST_NAMED])
             more = len(self.left_out) - MOST_NAMED
-            notes.append(f"Left out: {named}{f' and {more:,} more' if more > 0 else ''}.")
+            if more > 0:
+                named = _("%(names)s and %(more)s more", names=named, more=f"{more:,}")
+            notes.append(_("Left out: %(names)s.", names=named))
         return tuple(notes)
 
 
@@ -89,7 +95,7 @@ def check_names(names: Iterable[str], limits: SubmissionLimits) -> None:
         _check_length(name, parts)
         _check_name(name, parts)
         if taking.foreign(parts):
-            _refuse(name, "files and folders of this name are never handed in", "rename it")
+            _refuse(name, _("files and folders of this name are never handed in"), _("rename it"))
         taking.note_file(name, parts)
 
 
@@ -107,8 +113,10 @@ def _packed(upload: BinaryIO | bytes | Path, most: int) -> bytes:
         packed = b"".join(pieces)
     if len(packed) > most:
         raise SubmissionRejected(
-            f"upload: the archive is larger than {most >> 10:,} kB: leave out what others wrote, such as installed "
-            "packages"
+            _(
+                "upload: the archive is larger than %(kb)s kB: leave out what others wrote, such as installed packages",
+                kb=f"{most >> 10:,}",
+            )
         )
     return packed
 
@@ -138,10 +146,14 @@ class _Taking:
             return
         _check_name(name, parts)
         if member.odd:
-            _refuse(name, f"this is {member.odd}, and only files and folders are taken", "put the file itself there")
+            _refuse(
+                name,
+                _("this is %(kind)s, and only files and folders are taken", kind=_(member.odd)),
+                _("put the file itself there"),
+            )
         if is_folder:
             if member.size:
-                _refuse(name, "a folder with a content", PACK_AGAIN)
+                _refuse(name, _("a folder with a content"), _(PACK_AGAIN))
             self._note_folder(parts)
         else:
             self.note_file(name, parts)
@@ -163,7 +175,8 @@ class _Taking:
                 return
             look = _look(parts[:depth])
             if look in self.looks:
-                _refuse(name, f"a folder, and {shown(self.looks[look])} a file of that name", "rename one of them")
+                other = shown(self.looks[look])
+                _refuse(name, _("a folder, and %(other)s a file of that name", other=other), _("rename one of them"))
             self.folder_looks[look] = name
             self.folders.add(name)
             self._check_places()
@@ -171,61 +184,83 @@ class _Taking:
     def note_file(self, name: str, parts: list[str]) -> None:
         look = _look(parts)
         if name in self.files:
-            _refuse(name, "the archive holds two files of this name", "leave one of them out")
+            _refuse(name, _("the archive holds two files of this name"), _("leave one of them out"))
         if look in self.looks:
-            _refuse(name, f"nobody can tell this name from {shown(self.looks[look])}", "rename one of them")
+            other = shown(self.looks[look])
+            _refuse(name, _("nobody can tell this name from %(other)s", other=other), _("rename one of them"))
         if look in self.folder_looks:
-            _refuse(name, f"a file, and {shown(self.folder_looks[look])} a folder of that name", "rename one of them")
+            other = shown(self.folder_looks[look])
+            _refuse(name, _("a file, and %(other)s a folder of that name", other=other), _("rename one of them"))
         if len(self.looks) == self.limits.files:
-            _refuse(name, f"there are more than {self.limits.files:,} files", "leave out what was not asked for")
+            most = f"{self.limits.files:,}"
+            _refuse(name, _("there are more than %(most)s files", most=most), _("leave out what was not asked for"))
         self.looks[look] = name
         self._note_folder(parts[:-1])
         self._check_places()
 
     def _check_places(self) -> None:
         if len(self.looks) + len(self.folders) > MOST_PLACES:
-            raise SubmissionRejected(f"upload: there are more than {MOST_PLACES:,} files and folders: leave some out")
+            raise SubmissionRejected(
+                _("upload: there are more than %(most)s files and folders: leave some out", most=f"{MOST_PLACES:,}")
+            )
 
     def _content(self, name: str, member: Member) -> bytes:
         if self.held + member.size > self.limits.total_kb << 10:
-            _refuse(name, f"with it the files are larger than {self.limits.total_kb:,} kB", "leave some out")
+            most = f"{self.limits.total_kb:,}"
+            _refuse(name, _("with it the files are larger than %(most)s kB", most=most), _("leave some out"))
         content = member.read()
         self.held += len(content)
         return content
 
     def done(self) -> Upload:
         if not self.files:
-            beside = " but what is always left out" if self.left_out else ""
-            raise SubmissionRejected(f"upload: the archive holds no file{beside}: pack what you want to hand in")
+            raise SubmissionRejected(
+                _("upload: the archive holds no file but what is always left out: pack what you want to hand in")
+                if self.left_out
+                else _("upload: the archive holds no file: pack what you want to hand in")
+            )
         return Upload(self.files, tuple(self.left_out))
 
 
 def _refuse(name: str, cause: str, what_to_do: str) -> NoReturn:
-    raise SubmissionRejected(f"upload: {shown(name)}: {cause}: {what_to_do}, and send it again")
+    raise SubmissionRejected(
+        _(
+            "upload: %(name)s: %(cause)s: %(what_to_do)s, and send it again",
+            name=shown(name),
+            cause=cause,
+            what_to_do=what_to_do,
+        )
+    )
 
 
 def _check_length(name: str, parts: list[str]) -> None:
     if len(parts) > MOST_PARTS or len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
-        _refuse(name, f"the name is too long: {LONGEST_NAME} bytes and {MOST_PARTS} folders", "shorten it")
+        said = _("the name is too long: %(bytes)s bytes and %(parts)s folders", bytes=LONGEST_NAME, parts=MOST_PARTS)
+        _refuse(name, said, _("shorten it"))
 
 
 def _check_name(name: str, parts: list[str]) -> None:
     """Whatever passes here is a name that a room takes too (sandbox.checks)."""
     kinds = {unicodedata.category(character) for character in name}
     if "Cs" in kinds:
-        _refuse(name, "the name is not in UTF-8", "rename it")
+        _refuse(name, _("the name is not in UTF-8"), _("rename it"))
     if kinds & {"Cc", "Zl", "Zp"}:
-        _refuse(name, "the name holds a control character", "rename it")
+        _refuse(name, _("the name holds a control character"), _("rename it"))
     if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
-        _refuse(name, "the name leads out of the folder", "pack the folder itself, with names that begin in it")
+        _refuse(name, _("the name leads out of the folder"), _("pack the folder itself, with names that begin in it"))
     if "\\" in name:
-        _refuse(name, "the name holds a backslash", "pack with a program that writes '/' between folders, or rename it")
+        _refuse(
+            name,
+            _("the name holds a backslash"),
+            _("pack with a program that writes '/' between folders, or rename it"),
+        )
     if "" in parts or "." in parts:
-        _refuse(name, "the name has an empty part", PACK_AGAIN)
+        _refuse(name, _("the name has an empty part"), _(PACK_AGAIN))
     if any(len(part.encode()) > LONGEST_PART for part in parts):
-        _refuse(name, f"a part of the name is longer than {LONGEST_PART} bytes", "shorten it")
+        said = _("a part of the name is longer than %(bytes)s bytes", bytes=LONGEST_PART)
+        _refuse(name, said, _("shorten it"))
     if not all(_look([part]) for part in parts):
-        _refuse(name, "a part of the name cannot be seen", "rename it")
+        _refuse(name, _("a part of the name cannot be seen"), _("rename it"))
 
 
 def _look(parts: Sequence[str]) -> str:

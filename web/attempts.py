@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Executable, bindparam, func, select
+from sqlalchemy import Executable, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from web import audit
@@ -37,6 +37,7 @@ __all__ = [
     "overdue",
     "phase",
     "practise",
+    "speak_to",
     "standing",
     "start",
     "withdraw",
@@ -164,6 +165,14 @@ def open_practice(session: Session, like: Attempt) -> Attempt | None:
         Attempt.ended_at.is_(None),
     )
     return session.scalar(mine.order_by(Attempt.created_at.desc()).limit(1))
+
+
+def speak_to(session: Session, attempt: Attempt, locale: str) -> None:
+    """Speak to this candidate in that language, in their practice as in what counts."""
+    mine = Attempt.id == attempt.id
+    if attempt.application_id is not None:
+        mine = Attempt.application_id == attempt.application_id
+    session.execute(update(Attempt).where(mine).values(locale=locale))
 
 
 def _new_attempt(

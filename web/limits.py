@@ -59,6 +59,7 @@ WITH_CODE: Final = Limit("code", 60, QUARTER)
 SAVE: Final = Limit("save", 240, 60, By.ATTEMPT, shared=False)
 STATE: Final = Limit("state", 600, 60, By.ATTEMPT, shared=False)
 UPLOAD: Final = Limit("upload", 30, 60, By.ATTEMPT)
+PREVIEW: Final = Limit("preview", 120, 60, By.ATTEMPT, shared=False)  # setting a text takes us a moment
 CHECK: Final = Limit("check", 30, 60, By.ATTEMPT)
 HAND_IN: Final = Limit("hand-in", 30, 60, By.ATTEMPT)
 PASSWORD: Final = Limit("git password", 20, QUARTER, By.ATTEMPT)
@@ -80,6 +81,7 @@ LIMITS: Final[Mapping[tuple[str, str], tuple[Limit, ...]]] = {
     ("GET", "/attempts/<>/state"): (STATE,),
     ("POST", "/attempts/<>/save"): (SAVE,),
     ("POST", "/attempts/<>/upload"): (UPLOAD,),
+    ("GET", "/attempts/<>/preview"): (PREVIEW,),
     ("POST", "/attempts/<>/checks"): (CHECK,),
     ("POST", "/attempts/<>/hand-in"): (HAND_IN,),
     ("POST", "/attempts/<>/git-password"): (PASSWORD,),

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, g, has_request_context
 
-__all__ = ["LOCALES", "arm", "format_moment", "gettext", "ngettext", "speak", "speaking"]
+__all__ = ["LOCALES", "arm", "format_moment", "gettext", "marked", "ngettext", "speak", "speaking"]
 
 LOCALES: Final = {"en": "English", "de": "Deutsch"}
 FOLDER: Final = Path(__file__).parent / "locale"
@@ -45,8 +45,13 @@ def _catalogue() -> catalogues.NullTranslations:
     return catalogues.translation("assay", FOLDER, [locale], fallback=True)
 
 
+def marked(sentence: str) -> str:
+    """A sentence that is looked up later, by `gettext`; this tells the catalogues that it is one."""
+    return sentence
+
+
 def gettext(sentence: str, **values: Any) -> str:
-    said = _catalogue().gettext(sentence)
+    said = _catalogue().gettext(sentence) if sentence else ""  # a catalogue keeps its own header under the empty one
     return said % values if values else said
 
 
@@ -72,3 +77,4 @@ def arm(app: Flask) -> None:
     # Jinja puts the values in by itself: a page's sentence may have others beside the number.
     app.jinja_env.install_gettext_callables(gettext, _counted, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.filters["moment"] = format_moment
+    app.jinja_env.globals["locales"] = LOCALES

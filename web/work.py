@@ -31,6 +31,7 @@ from web.database import clock, dialect_of, now
 from web.errors import SubmissionRejected
 from web.gradings import read_manifest
 from web.models import Attempt, ChallengeVersion, Content, Origin, Snapshot, Table, new_id
+from web.speech import gettext as _
 
 __all__ = [
     "Conflict",
@@ -154,7 +155,7 @@ def compare(before: Snapshot, after: Snapshot) -> Difference:
 
 def _names(snapshot: Snapshot) -> dict[str, str]:
     if snapshot.names is None:
-        raise SubmissionRejected("This saved work is in the store, and cannot be looked at here.")
+        raise SubmissionRejected(_("This saved work is in the store, and cannot be looked at here."))
     return snapshot.names
 
 
@@ -234,9 +235,11 @@ def _newest_and(session: Session, attempt_id: str, base: int) -> tuple[Snapshot,
     """The newest, and the one that an editor started from, often the same; and what time it is."""
     found = session.execute(_two_of(dialect_of(session)), {"attempt": attempt_id, "base": base}).all()
     if not found:
-        raise SubmissionRejected("There is nothing to change yet. Load the page anew.")
+        raise SubmissionRejected(_("There is nothing to change yet. Load the page anew."))
     if found[-1].Snapshot.number != base:
-        raise SubmissionRejected("This page is of another attempt. Load it anew; what you typed stays in this browser.")
+        raise SubmissionRejected(
+            _("This page is of another attempt. Load it anew; what you typed stays in this browser.")
+        )
     return found[0].Snapshot, found[-1].Snapshot, found[0].at
 
 
@@ -255,7 +258,7 @@ def restore(session: Session, attempt_id: str, number: int, arrived_at: datetime
     attempt = may_write(session, attempt_id, arrived_at)
     old = numbered(session, attempt_id, number)
     if old is None:
-        raise SubmissionRejected("There is no saved work of that number.")
+        raise SubmissionRejected(_("There is no saved work of that number."))
     before = head(session, attempt_id)
     after = _append(session, attempt, before, _names(old), old.bytes, Origin.RESTORED, saved_by)
     return _noted(session, before, after)
@@ -357,6 +360,9 @@ def _check(session: Session, attempt: Attempt, names: Iterable[str], size: int) 
     check_names(names, limits)
     if size > limits.total_kb << 10:
         raise SubmissionRejected(
-            f"Together the files are larger than {limits.total_kb:,} kB, which is the most that can be handed in. "
-            "Make some smaller or leave some out. Nothing was saved; what was saved before is still there."
+            _(
+                "Together the files are larger than %(kb)s kB, which is the most that can be handed in. Make some "
+                "smaller or leave some out. Nothing was saved; what was saved before is still there.",
+                kb=f"{limits.total_kb:,}",
+            )
         )

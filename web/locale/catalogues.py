@@ -1,13 +1,13 @@
 """Keeps the catalogues up to date with the source. Nothing that answers a request imports this."""
 
 import io
-import warnings
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -27,16 +27,16 @@ METHODS: Final = [
 ]
 # As web.create_app sets Jinja up: otherwise a sentence has other white space here than there, and is not found.
 AS_SERVED: Final = {"newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}
+KEYWORDS: Final = DEFAULT_KEYWORDS | {"marked": None, "_speaking": None}
 WHEN: Final = datetime(2025, 1, 1, tzinfo=UTC)  # git knows better; a date here would change with each run
 
 
 def extracted() -> Catalog:
     """Every sentence that the source wants to have said, and where."""
     found = Catalog(project="assay", charset="utf-8", creation_date=WHEN, revision_date=WHEN)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # an f-string among the values of a sentence is no sentence
+    with redirect_stderr(io.StringIO()):  # it complains of each f-string, also of those among a sentence's values
         options = {pattern: AS_SERVED for pattern, method in METHODS if method == "jinja2"}
-        for name, _line, said, _comments, context in extract_from_dir(SOURCE, METHODS, options):
+        for name, _line, said, _comments, context in extract_from_dir(SOURCE, METHODS, options, KEYWORDS):
             found.add(said, locations=[(f"web/{name}", 1)], context=context)
     return found
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from web.errors import SubmissionRejected
+from web.speech import marked
 
 MOST_ENTRIES: Final = 20_000  # headers in one archive, whatever they are of
 
-PACK_AGAIN: Final = "pack it again as .zip or .tar.gz"
+PACK_AGAIN: Final = marked("pack it again as .zip or .tar.gz")
 
 
 @dataclass(frozen=True, slots=True)

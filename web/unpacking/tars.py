@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from web.errors import SubmissionRejected
+from web.speech import marked
 from web.unpacking.member import MOST_ENTRIES, PACK_AGAIN, Member, check_count, damaged, shown
 
 GZIP: Final = b"\x1f\x8b"
@@ -20,11 +21,11 @@ SPARSE: Final = f"the archive holds a sparse file: {PACK_AGAIN}, without tar's o
 MOST_STREAMS: Final = 1000  # gzip streams behind each other
 
 ODD_TYPES: Final = {
-    b"1": "a hard link",
-    b"2": "a link",
-    b"3": "a device",
-    b"4": "a device",
-    b"6": "a pipe",
+    b"1": marked("a hard link"),
+    b"2": marked("a link"),
+    b"3": marked("a device"),
+    b"4": marked("a device"),
+    b"6": marked("a pipe"),
 }
 FILES_AND_FOLDERS: Final = (b"0", b"\0", b"7", b"5")
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from web.errors import SubmissionRejected
+from web.speech import marked
 from web.unpacking.member import PACK_AGAIN, Member, check_count, damaged, shown
 
 END: Final = struct.Struct("<4s4H2LH")
@@ -138,10 +139,10 @@ def _oddity(name: str, mode: int) -> str:
         case 0 | stat.S_IFREG:
             return ""
         case stat.S_IFDIR:
-            return "" if name.endswith("/") else "a folder with the name of a file"
+            return "" if name.endswith("/") else marked("a folder with the name of a file")
         case stat.S_IFLNK:
-            return "a link"
-    return "a device, a pipe or a socket"
+            return marked("a link")
+    return marked("a device, a pipe or a socket")
 
 
 def _read(packed: bytes, entry: _Entry) -> bytes:
