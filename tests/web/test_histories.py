@@ -149,7 +149,7 @@ def test_a_file_that_stands_in_several_folders_is_not_guessed_at(
 BOMB = zipped({"windows.py": bytes(50 << 20)})
 REFUSED = {
     "no file": ([("", b"")], "No file was chosen"),
-    "not what it says": ([("mine.zip", b"I am no zip")], "neither a zip nor a tar"),
+    "not what it says": ([("mine.zip", b"I am no zip")], "This is neither a zip nor a tar"),
     "a bomb": ([("mine.zip", BOMB)], "larger than"),
     "a name that leads out": ([("mine.zip", zipped({"../../etc/passwd": b"x"}))], "leads out of the folder"),
     "damaged": ([("mine.zip", zipped({"windows.py": b"x" * 4000})[:-30])], "damaged"),

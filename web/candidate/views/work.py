@@ -159,9 +159,9 @@ def save(attempt_id: str) -> Answer:
         with here().database.transaction() as session:
             done = work.change(session, attempt_id, asked.base, asked.changes, arrived, asked.saved_by)
     except TooLate as error:
-        return jsonify(sentence=str(error)), HTTPStatus.GONE
+        return jsonify(sentence=_sentence(error)), HTTPStatus.GONE
     except SubmissionRejected as error:
-        return jsonify(sentence=str(error)), HTTPStatus.UNPROCESSABLE_ENTITY
+        return jsonify(sentence=_sentence(error)), HTTPStatus.UNPROCESSABLE_ENTITY
     if isinstance(done, work.Saved):
         listed = workspace.listed(done.snapshot, done.sizes)
         return jsonify(workspace.told(replace(found, number=done.snapshot.number), listed, manifest))
@@ -191,7 +191,7 @@ def upload(attempt_id: str) -> Answer:
         after = _keep(attempt_id, before, sent)
     except SubmissionRejected as error:
         status = HTTPStatus.GONE if isinstance(error, TooLate) else HTTPStatus.UNPROCESSABLE_ENTITY
-        return _upload_page(attempt, manifest, before, refused=str(error)), status
+        return _upload_page(attempt, manifest, before, refused=_sentence(error)), status
     notes = sent.notes if isinstance(sent, uploads.Archive) else ()
     return _upload_page(attempt, manifest, before, after=after, notes=notes)
 
@@ -301,3 +301,9 @@ def restore(attempt_id: str, number: int) -> Answer:
 def _number(said: str) -> int:
     """Of a snapshot, as an address names it; 0 when it names none."""
     return int(said) if said.isascii() and said.isdecimal() and len(said) < 10 else 0
+
+
+def _sentence(error: SubmissionRejected) -> str:
+    """What the reader of archives says begins with what it has read, and that is on the page already."""
+    said = str(error).removeprefix("upload: ")
+    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
