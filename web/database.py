@@ -9,6 +9,8 @@ writes. Time is asked of the database, since hosts disagree about it.
 """
 
 import os
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -35,6 +37,7 @@ __all__ = ["Database", "DatabaseUnavailable", "clock", "connect", "dialect_of", 
 FILE: Final = "assay.db"
 DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 BUSY_SECONDS: Final = 15  # until we give up on a file that another process writes to
+LOOK_AGAIN_SECONDS: Final = 0.001  # a save keeps the file for little longer
 CONNECT_SECONDS: Final = 5
 MIGRATING_SECONDS: Final = 300  # until we give up on another process that migrates
 CLOCK: Final = "SELECT clock_timestamp()"
@@ -179,8 +182,31 @@ def _settle_sqlite_without_keys(connection: Any, _: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("reading", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    _wait_for_turn(connection)
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Own the file. SQLite itself would look again after ever longer sleeps: the file lies idle between two writers,
+    and whoever has waited longest waits on."""
+    driver: Any = connection.connection.driver_connection
+    too_late = time.monotonic() + BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while time.monotonic() < too_late:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY):
+                    break
+                time.sleep(LOOK_AGAIN_SECONDS)
+            else:
+                return
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # says what is wrong as every other statement does
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 @contextmanager
