@@ -88,9 +88,9 @@ def test_headings_descend_one_level_at_a_time(landing: Page) -> None:
 
 def test_the_first_page_says_what_works_and_what_does_not(landing: Page) -> None:
     works, following = landing.text.split("Being built next", 1)
-    for command in ("assay doctor", "assay check", "assay rehearse"):
+    for command in ("assay doctor", "assay check", "assay rehearse", "assay up --demo"):
         assert command in works
-    for promise in ("Attempts and submissions", "Scorecards", "does not run yet"):
+    for promise in ("three real challenges", "Scorecards", "does not run yet"):
         assert promise in following
 
 
