@@ -172,7 +172,7 @@ export class Desk {
         whole,
         language(name),
         this.lock.of(this.#locked()),
-        EditorView.contentAttributes.of({ "aria-label": this.label(name), spellcheck: "false" }),
+        EditorView.contentAttributes.of({ "aria-label": this.label(name), spellcheck: "false", tabindex: "0" }),
         EditorView.domEventHandlers({ blur: () => this.on.leave() }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged && !this.quietly) this.on.change(this.name);
@@ -230,7 +230,7 @@ export class Desk {
   }
 
   #locked() {
-    return this.locked ? [EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ tabindex: "0" })] : [];
+    return this.locked ? [EditorState.readOnly.of(true), EditorView.editable.of(false)] : [];
   }
 
   #state(name) {
@@ -266,7 +266,7 @@ export class Slip {
         EditorView.lineWrapping,
         language(name),
         this.lock.of(EditorState.readOnly.of(locked)),
-        EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
+        EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", tabindex: "0" }),
         EditorView.domEventHandlers({ blur: () => on.leave() }),
         EditorView.updateListener.of((update) => update.docChanged && on.change(update.state.sliceDoc())),
       ],

@@ -18,7 +18,8 @@ IMPORTED: Final = re.compile(r'^(?:import|export) .* from "([^"]+)";$', re.MULTI
 
 
 def test_the_committed_bundle_is_the_one_that_was_built() -> None:
-    listed = dict(reversed(line.split("  ")) for line in (FRONTEND / "checksums.txt").read_text().splitlines())
+    lines = [line.split("  ") for line in (FRONTEND / "checksums.txt").read_text().splitlines()]
+    listed = {name: digest for digest, name in lines}
     assert set(listed) == {"web/static/editor.js", "web/static/editor.licences.txt"}
     for name, digest in listed.items():
         assert hashlib.sha256((PROJECT / name).read_bytes()).hexdigest() == digest

@@ -3,6 +3,7 @@
 import { say } from "./workspace-words.js";
 
 const WIDE = matchMedia("(min-width: 64rem)");
+const ARRIVES = 5_000; // milliseconds until we believe that a frame that says nothing will say nothing
 
 export class Beside {
   /** `on.shown(view)` after another came to the front. */
@@ -49,13 +50,20 @@ export class Beside {
   }
 }
 
-/** The open file as others will see it, in a frame that may do nothing. What it shows is what was saved. */
+/**
+ * The open file as others will see it, in a frame that may do nothing. What it shows is what was saved.
+ *
+ * One address after the other: a browser that is sent to a second one while it is on its way may arrive at neither.
+ */
 export class Preview {
   constructor(work, frame, line) {
     this.work = work;
     this.frame = frame;
     this.line = line;
     this.shown = "";
+    this.wanted = null; // { mark, name, address }
+    this.underWay = null;
+    frame.addEventListener("load", () => this.#arrived());
   }
 
   show(name) {
@@ -64,11 +72,22 @@ export class Preview {
     this.line.hidden = this.line.textContent === "";
     this.frame.hidden = !saved;
     if (!saved) return;
-    const wanted = `${this.work.address}/preview?${new URLSearchParams({ name, number: this.work.number })}`;
-    const shown = `${name} ${saved.digest}`;
-    if (shown === this.shown) return;
-    this.shown = shown;
-    this.frame.title = say("preview title", { name });
-    this.frame.contentWindow.location.replace(wanted); // not `src`: "back" should leave the page, and not the preview
+    const address = `${this.work.address}/preview?${new URLSearchParams({ name, number: this.work.number })}`;
+    this.wanted = { mark: `${name} ${saved.digest}`, name, address };
+    this.#go();
+  }
+
+  #go() {
+    if (this.underWay !== null || this.wanted.mark === this.shown) return;
+    this.shown = this.wanted.mark;
+    this.underWay = setTimeout(() => this.#arrived(), ARRIVES);
+    this.frame.title = say("preview title", { name: this.wanted.name });
+    this.frame.contentWindow.location.replace(this.wanted.address); // not `src`: "back" should leave the page
+  }
+
+  #arrived() {
+    clearTimeout(this.underWay);
+    this.underWay = null;
+    if (this.wanted) this.#go();
   }
 }

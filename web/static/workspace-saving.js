@@ -34,7 +34,7 @@ export class Work {
     this.refused = new Map(); // name to a sentence
     this.mark = null; // of the newest state
     this.stands = { saving: false, offline: false, out: false, savedAt: null, why: "" };
-    this.busy = null;
+    this.busy = Promise.resolve();
   }
 
   // ------------------------------------------------------------------------------------------------------ reading
@@ -58,7 +58,7 @@ export class Work {
     const known = this.texts.get(name);
     if (known) return known.text;
     const { digest } = this.files.get(name);
-    const content = await this.#fetch(name, this.number);
+    const content = await this.#fetch(name);
     if (typeof content === "string" && !this.texts.has(name)) this.texts.set(name, { text: content, digest });
     return content;
   }
@@ -69,10 +69,14 @@ export class Work {
     return this.files.get(name)?.size ?? 0;
   }
 
-  async #fetch(name, number) {
-    const query = new URLSearchParams({ name, number });
+  /** Nobody else's words are taken for a file: a network that wants its guests to sign in answers everything itself. */
+  async #fetch(name) {
+    const query = new URLSearchParams({ name, number: this.number });
+    const { digest } = this.files.get(name);
     const answer = await fetch(`${this.address}/file?${query}`, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE) });
-    if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+    const mark = answer.headers.get("ETag");
+    const ours = answer.headers.get("Content-Type") === "application/octet-stream" && (!mark || mark.includes(digest));
+    if (!answer.ok || !ours) throw new Error(`${name}: ${answer.status}`);
     const bytes = new Uint8Array(await answer.arrayBuffer());
     return readable(bytes) ?? { base64: packed(bytes) };
   }
@@ -165,8 +169,9 @@ export class Work {
 
   /** True when the server has everything that can be saved. Whoever asks meanwhile waits for one more round. */
   save() {
-    this.busy = (this.busy ?? Promise.resolve()).then(() => this.#send());
-    return this.busy;
+    const turn = this.busy.then(() => this.#send());
+    this.busy = turn.catch(() => {}); // one that failed keeps none after it from its turn
+    return turn;
   }
 
   /** The page is about to go: nobody waits for a turn, or to hear what became of it. */
@@ -234,11 +239,10 @@ export class Work {
       return false;
     }
     if (answer.status === 422 || answer.status === 413) return this.#refuse(batch, await sentenceOf(answer));
-    if (FATAL.has(answer.status)) {
-      this.#stand({ out: true });
-      return false;
-    }
-    throw new Error(String(answer.status));
+    if (answer.status === 400 && (await this.look({ anew: true }))) throw new Error("400");
+    if (FATAL.has(answer.status)) this.#stand({ out: true });
+    else if (answer.status !== 400) throw new Error(String(answer.status));
+    return false;
   }
 
   /** One file that cannot be taken keeps no other from being saved. One that goes away may have come back as it. */
@@ -307,12 +311,13 @@ export class Work {
   /** Ask how things stand. False: nobody answers. */
   async look({ anew = false } = {}) {
     const asked = performance.now();
-    let answer;
+    let answer, state;
     try {
       const headers = { Accept: "application/json" };
       if (this.mark && !anew) headers["If-None-Match"] = this.mark;
       answer = await fetch(`${this.address}/state`, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
       if (answer.status !== 304 && !answer.ok && !FATAL.has(answer.status)) throw new Error(String(answer.status));
+      if (answer.ok) state = await answer.json();
     } catch {
       this.#stand({ offline: true });
       return false;
@@ -321,8 +326,7 @@ export class Work {
       this.#stand({ out: true });
       return false;
     }
-    if (answer.status !== 304) {
-      const state = await answer.json();
+    if (state) {
       const came = performance.now();
       this.mark = answer.headers.get("ETag");
       this.#list(state);
@@ -346,13 +350,13 @@ export class Work {
       for (const [name, edit] of this.edits) {
         const digest = this.files.get(name)?.digest ?? null;
         if (digest === (this.torn.get(name)?.digest ?? edit.digest)) continue;
-        this.#meet(name, digest === null ? null : await this.#fetch(name, this.number));
+        this.#meet(name, digest === null ? null : await this.#fetch(name));
       }
       for (const [name, known] of this.texts) {
         if (this.edits.has(name)) continue;
         const digest = this.files.get(name)?.digest ?? null;
         if (digest === known.digest) continue;
-        const theirs = digest === null ? null : await this.#fetch(name, this.number);
+        const theirs = digest === null ? null : await this.#fetch(name);
         if (this.edits.has(name)) continue; // somebody began to type while we asked; the next round sees both
         this.#know(name, theirs, digest);
         this.on.replaced(name, theirs);
@@ -401,7 +405,9 @@ export class Work {
   async #fetchToken() {
     const page = await (await fetch(`${this.address}/work`, { cache: "no-store" })).text();
     const found = new DOMParser().parseFromString(page, "text/html").querySelector("meta[name=csrf-token]");
-    if (found) this.token = found.content;
+    if (!found) return;
+    this.token = found.content;
+    for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = this.token;
   }
 
   post(path, body = "{}") {

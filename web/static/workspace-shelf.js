@@ -5,6 +5,7 @@
 
 const STORE = "edits";
 const ANSWER = 250; // milliseconds for other tabs to say that they are there
+const PATIENCE = 5_000; // milliseconds for the browser to open what it keeps: some never do, and say nothing
 
 export class Shelf {
   constructor(attempt) {
@@ -115,5 +116,6 @@ function opened() {
     };
     asked.onsuccess = () => done(asked.result);
     asked.onerror = asked.onblocked = () => failed(asked.error);
+    setTimeout(() => failed(new Error("silent")), PATIENCE);
   });
 }

@@ -17,6 +17,7 @@ export class Tree {
   /** Rows that stay are changed in place: one that is replaced between press and release would never be clicked. */
   show(names, chosen = this.chosen) {
     const focused = this.list.contains(document.activeElement);
+    if (chosen !== this.chosen) this.current = chosen;
     this.names = names;
     this.chosen = chosen;
     const rows = this.#rows();
