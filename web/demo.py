@@ -1,4 +1,4 @@
-"""What `assay up --demo` adds: a role, somebody who applied for it, and the link that they were sent.
+"""What `assay up --demo` adds: a role, somebody who applied for it and the link that they were sent, and an owner.
 
 Started again it adds nobody: the same candidate gets another link, and another attempt when the last one has ended.
 """
@@ -8,12 +8,12 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from web import access, attempts
+from web import access, attempts, signing_in, staffing
 from web.attempts import Phase, standing
 from web.challenges import newest
 from web.database import now
 from web.errors import Refused
-from web.models import Application, Attempt, AttemptKind, ChallengeVersion, Person, Role
+from web.models import Application, Attempt, AttemptKind, ChallengeVersion, Person, Right, Role
 from web.portal import Portal
 
 __all__ = ["furnish"]
@@ -22,6 +22,7 @@ ACTOR: Final = "demo"
 ROLE: Final = "AI engineer"
 CANDIDATE: Final = ("Ada Okafor", "ada@example.org")
 CONTACT: Final = "Grace Lindqvist, grace@example.org"
+OWNER: Final = ("Grace Lindqvist", "grace@example.org")
 CHALLENGE: Final = "warm-up"
 TO_GO_ON: Final = {Phase.READY, Phase.RUNNING}
 
@@ -34,7 +35,19 @@ def furnish(portal: Portal, url: str) -> list[str]:
             raise Refused(f"demo: {CHALLENGE}: is not published: put challenges/{CHALLENGE} back, and start again")
         attempt = _attempt(session, _application(session), version)
         token = access.new_link(session, portal, attempt, ACTOR)
-    return [f"demo: be the candidate {CANDIDATE[0]}: {url}/a/{token}"]
+        key = signing_in.new_link(session, portal, _owner(session), ACTOR)
+    return [
+        f"demo: be the candidate {CANDIDATE[0]}: {url}/a/{token}",
+        f"demo: be the owner {OWNER[0]}, within a quarter of an hour: {url}/staff/sign-in/{key}",
+    ]
+
+
+def _owner(session: Session) -> str:
+    name, email = OWNER
+    known = next((member for member in staffing.everybody(session) if member.email == email), None)
+    if known is not None and known.left_at is None:
+        return known.person_id
+    return staffing.add(session, email, name, Right.OWNER, ACTOR).id
 
 
 def _application(session: Session) -> Application:

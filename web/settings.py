@@ -21,7 +21,10 @@ class PortalSettings(BaseSettings):
     web_processes: int = Field(2, ge=1, le=64, description="Processes that answer requests.")
     web_threads: int = Field(8, ge=1, le=256, description="Requests that one process answers at a time.")
     web_request_seconds: float = Field(
-        30, gt=0, description="Seconds that one request may take, until the last byte of its answer."
+        30,
+        gt=0,
+        le=30,  # a candidate's clock waits so long for what arrived in time: web.attempts.ARRIVING
+        description="Seconds that one request may take, until the last byte of its answer.",
     )
     web_grace_seconds: int = Field(
         10, ge=1, description="Seconds that requests under way get when the portal is told to stop."
