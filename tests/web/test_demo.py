@@ -38,7 +38,7 @@ def test_the_links_lead_a_candidate_and_an_owner_in(portal: Portal) -> None:
     assert "Warm-up" in page.text
     browser = app.test_client()
     assert browser.post(owner, follow_redirects=True).status_code == 200
-    assert "Ada Okafor" in browser.get("/staff").text
+    assert "Ada Okafor" in browser.get("/staff/attempts").text
 
 
 def test_started_again_it_adds_nobody_and_the_attempt_is_the_same(portal: Portal) -> None:
