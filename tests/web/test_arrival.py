@@ -222,7 +222,7 @@ def test_every_form_of_these_pages_carries_its_token(portal: Portal) -> None:
     assert token
     assert client.post(link, data={"csrf_token": token[1]}).status_code == 303
     page = client.get(f"/attempts/{attempt.id}")
-    assert page.text.count("<form") == page.text.count('name="csrf_token"') == 5
+    assert page.text.count("<form") == page.text.count('name="csrf_token"') == 6
 
 
 # ------------------------------------------------------------------------------------------------- before the start
@@ -303,7 +303,7 @@ def test_the_window_is_told_in_the_candidates_own_time_zone(portal: Portal) -> N
 def test_a_time_zone_that_is_none_changes_nothing(portal: Portal, zone: str) -> None:
     attempt = invited(portal)
     told = candidate_client(portal, attempt).post(f"/attempts/{attempt.id}/time-zone", data={"zone": zone})
-    assert told.status_code == 422
+    assert told.status_code == (400 if "\0" in zone else 422)  # no page takes a NUL
     assert row(portal, attempt).time_zone == "UTC"
 
 
