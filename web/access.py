@@ -32,7 +32,6 @@ __all__ = [
     "enter",
     "enter_with_code",
     "follow",
-    "lasts",
     "leave",
     "new_code",
     "new_link",
@@ -199,10 +198,10 @@ def session_of(session: Session, portal: Portal, token: str) -> BrowserSession |
     if not token:
         return None
     found = session.scalar(select(BrowserSession).where(BrowserSession.token_hash == portal.sealed("session", token)))
-    return found if found is not None and lasts(found, now(session)) else None
+    return found if found is not None and _lasts(found, now(session)) else None
 
 
-def lasts(found: BrowserSession, at: datetime) -> bool:
+def _lasts(found: BrowserSession, at: datetime) -> bool:
     return found.ended_at is None and at <= found.expires_at
 
 
