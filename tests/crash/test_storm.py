@@ -117,7 +117,7 @@ def test_nothing_is_lost_in_a_storm(tmp_path: Path) -> None:
         storm = Storm(running, seed)
         storm.rage()
         print("killed:", ", ".join(storm.history))  # noqa: T201
-        assert len(storm.history) > 10
+        assert len(storm.history) > 5  # a storm is no single gust
         running.drain()
         assert len(running.acknowledged) == GRADINGS
         running.given_up |= unlucky(running)
