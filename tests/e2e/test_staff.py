@@ -145,21 +145,29 @@ def test_axe_finds_nothing(open_page: Open, world: World, path: str, width: int,
     assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize("width", [320, 390, 640, 768, 1024, 1920])
 @pytest.mark.parametrize("path", PAGES)
-def test_no_width_makes_a_page_scroll_sideways(open_page: Open, world: World, path: str, width: int) -> None:
-    page = open_page(address(world, path), width=width)
+def test_no_width_makes_a_page_scroll_sideways(open_page: Open, world: World, path: str) -> None:
+    page = open_page(address(world, path), width=1920)
     unfold(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert too_wide(page, 320, 390, 640, 768, 1024, 1920) == []
 
 
-@pytest.mark.parametrize("width", [1280, 640])
 @pytest.mark.parametrize("path", PAGES)
-def test_text_of_twice_the_size_still_fits(open_page: Open, world: World, path: str, width: int) -> None:
-    page = open_page(address(world, path), width=width)
+def test_text_of_twice_the_size_still_fits(open_page: Open, world: World, path: str) -> None:
+    page = open_page(address(world, path), width=1280)
     unfold(page)
     page.evaluate("document.documentElement.style.fontSize = '200%'")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert too_wide(page, 1280, 640) == []
+
+
+def too_wide(page: Page, *widths: int) -> list[int]:
+    """The widths at which it would scroll sideways."""
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            found.append(width)
+    return found
 
 
 @pytest.mark.parametrize("path", PAGES)
