@@ -236,13 +236,13 @@ def hostile_cells() -> dict[str, str]:
     return {name: source for name, _, source in (part.partition("\n") for part in parts)}
 
 
-KERNEL: Final = Limits(seconds=5, memory_mb=256, processes=32)
+KERNEL: Final = Limits(seconds=9, memory_mb=256, processes=32)
 FAILURES: Final = {
     "deaf": "cell 2: it did not end in 1.2 s",
     "leaves": "cell 2: it ended the kernel",
     "kills the runner": "cell 2: it ended the program that ran it",
     "kills everything": "cell 2: it ended the program that ran it",
-    "stops the runner": "cell 2: it did not end in 5 s",
+    "stops the runner": "cell 2: it did not end in 9 s",
     "memory": "cell 2: ",
     "forks": "cell 2: ",
     "patches": "cell ",
