@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from graders.contract import Fault
 from tests.web.ending import change_grading, graded, save
 from tests.web.portal_world import Served, invited, moment, move_clock, served_portal, started
 from web import receipts, submissions
-from web.machine import find_chromium
 from web.models import Attempt, GradingState
 from web.receipts import Signer
 
@@ -25,16 +24,6 @@ SOON = 20_000  # milliseconds until a page that asks every few seconds has notic
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served_portal(tmp_path_factory.mktemp("portal")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None, "Chromium is not here: `./assay test` installs it"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
 
 
 Open = Callable[..., Page]

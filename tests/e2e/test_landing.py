@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.web.portal_process import PortalProcess
-from web.machine import find_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -18,16 +17,6 @@ FOCUSED = "() => document.activeElement.getAttribute('href') ?? document.activeE
 def portal() -> Iterator[PortalProcess]:
     with PortalProcess() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None, "Chromium is not here: `./assay test` installs it"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.web.portal_world import Served, served_portal, started
 from tests.web.test_inert import png
 from web import work
 from web.database import now
-from web.machine import find_chromium
 from web.models import Attempt, Origin
 from web.settings import PROJECT
 
@@ -50,16 +49,6 @@ FILES: Final = {
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served_portal(tmp_path_factory.mktemp("portal")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None, "Chromium is not here: `./assay test` installs it"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.web.portal_world import Served, invited, moment, move_clock, served_portal, started
 from tests.web.staff_world import EMAIL, hire, letters_to, link_in
 from tests.web.valkey_server import ValkeyServer
 from web import access, attempts, cookies, signing_in
-from web.machine import find_chromium
 from web.models import Application, Attempt, Person, Right
 
 pytestmark = pytest.mark.browser
@@ -71,16 +70,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield World(served, owner, waiting, running)
     finally:
         valkey.kill()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None, "Chromium is not here: `./assay test` installs it"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
 
 
 Open = Callable[..., Page]

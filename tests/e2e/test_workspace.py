@@ -9,22 +9,21 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from graders.contract import CheckReport
 from sandbox import Ending
 from tests.web.portal_world import Served, moment, move_clock, served_portal, started
 from web import attempts, checks, work
 from web.database import now
-from web.machine import find_chromium
 from web.models import Attempt, Check
 
 pytestmark = pytest.mark.browser
 
 AUTOSAVE: Final = 20_000  # milliseconds: it saves every ten seconds
 NOISE: Final = re.compile(
-    r"^Failed to load resource: |recipient window.s origin \(.null.\)"
-)  # Chromium, of answers that are no 2xx; axe
+    r"^Failed to load resource: |recipient window.s origin \(.null.\)|^TypeError: Failed to fetch dynamically imported"
+)  # Chromium, of answers that are no 2xx; axe; of a part of the workspace that a test kept away
 SHADOWED: Final = "document.querySelector('#desk').shadowRoot"
 
 
@@ -32,16 +31,6 @@ SHADOWED: Final = "document.querySelector('#desk').shadowRoot"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served_portal(tmp_path_factory.mktemp("portal")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None, "Chromium is not here: `./assay test` installs it"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -139,6 +128,57 @@ def wait_for(page: Page, holds: Callable[[], bool], patience: int = AUTOSAVE) ->
             return
         page.wait_for_timeout(100)
     assert holds()
+
+
+# ------------------------------------------------------------------------------------------------------- beginning
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "IDBFactory.prototype.open = () => { throw new Error('none') }",
+        "IDBFactory.prototype.open = () => ({})",
+        "IDBDatabase.prototype.transaction = () => ({ objectStore: () => ({ put() {}, delete() {},"
+        " index: () => ({ getAll: () => ({}) }) }) })",
+    ],
+    ids=["refuses", "never opens", "opens and never answers"],
+)
+def test_a_browser_whose_storage_does_not_answer_is_good_to_work_in(
+    context: BrowserContext, served: Served, attempt: Attempt, storage: str
+) -> None:
+    context.add_init_script(storage)
+    page = opened(context, served, attempt)
+    write(page, "# kept by the portal\n", name="windows.py")
+    save(page)
+    assert kept(served, attempt)["windows.py"].endswith(b"# kept by the portal\n")
+
+
+def test_a_part_that_did_not_come_is_asked_for_again(context: BrowserContext, served: Served, attempt: Attempt) -> None:
+    broken: list[str] = []
+
+    def once(route: Route) -> None:
+        if broken:
+            route.continue_()
+        else:
+            broken.append(route.request.url)
+            route.abort("connectionreset")
+
+    context.route(re.compile(r"/static/workspace-tree\."), once)
+    page = context.new_page()
+    page.goto(f"{served.url}/attempts/{attempt.id}/work")
+    expect(page.locator("#path")).not_to_be_empty()
+    assert len(broken) == 1
+
+
+def test_an_editor_that_cannot_start_says_so_and_leaves_the_other_ways(
+    context: BrowserContext, served: Served, attempt: Attempt
+) -> None:
+    context.route(re.compile(r"/static/workspace-tree\."), lambda route: route.abort("connectionreset"))
+    page = context.new_page()
+    page.goto(f"{served.url}/attempts/{attempt.id}/work")
+    expect(page.get_by_role("alert").filter(has_text="The editor could not start.")).to_be_visible()
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Hand in")).to_be_visible()
 
 
 # ---------------------------------------------------------------------------------------------------------- saving

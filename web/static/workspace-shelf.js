@@ -5,7 +5,7 @@
 
 const STORE = "edits";
 const ANSWER = 250; // milliseconds for other tabs to say that they are there
-const PATIENCE = 5_000; // milliseconds for the browser to open what it keeps: some never do, and say nothing
+const PATIENCE = 5_000; // milliseconds for the browser's storage to answer: some never do, and say nothing
 
 export class Shelf {
   constructor(attempt) {
@@ -27,20 +27,23 @@ export class Shelf {
 
   /** Gives what tabs have left that are no more, the newest last; from here on it is ours. */
   async open() {
+    let all;
     try {
-      this.opened = await opened();
+      this.opened = await inTime(opened());
+      this.#tell({ who: this.tab });
+      await new Promise((done) => setTimeout(done, this.street ? ANSWER : 0));
+      all = await inTime(this.#all());
     } catch {
+      this.opened = null; // work goes on, and is told that this browser keeps nothing
       return [];
     }
-    this.#tell({ who: this.tab });
-    await new Promise((done) => setTimeout(done, this.street ? ANSWER : 0));
-    const all = await this.#all();
     return all.filter((edit) => !this.others.has(edit.tab)).sort((one, other) => one.at - other.at);
   }
 
   /** Of those that were left, under our own name now. */
   async adopt(left) {
-    await this.#write((store) => left.forEach((edit) => edit.tab !== this.tab && store.delete(keyOf(edit))));
+    if (!left.length) return;
+    await this.#write((store) => left.forEach((edit) => edit.tab !== this.tab && store.delete(keyOf(edit)))).catch(() => {});
   }
 
   keep(name, edit) {
@@ -51,11 +54,6 @@ export class Shelf {
   drop(name) {
     this.waiting.set(name, null);
     this.#flush();
-  }
-
-  /** Until what was to be kept is kept. */
-  async settled() {
-    while (this.writing) await this.writing;
   }
 
   saved(number) {
@@ -76,14 +74,15 @@ export class Shelf {
       });
   }
 
-  #write(change) {
-    return new Promise((done, failed) => {
-      const writing = this.opened.transaction(STORE, "readwrite");
+  async #write(change) {
+    const writing = this.opened.transaction(STORE, "readwrite");
+    const written = new Promise((done, failed) => {
       writing.oncomplete = () => done();
       writing.onabort = writing.onerror = () => failed(writing.error);
-      change(writing.objectStore(STORE));
-      writing.commit?.();
     });
+    change(writing.objectStore(STORE));
+    writing.commit?.();
+    await inTime(written, () => (this.opened = null)); // what does not answer keeps nothing
   }
 
   #all() {
@@ -116,6 +115,16 @@ function opened() {
     };
     asked.onsuccess = () => done(asked.result);
     asked.onerror = asked.onblocked = () => failed(asked.error);
-    setTimeout(() => failed(new Error("silent")), PATIENCE);
   });
+}
+
+function inTime(promised, late = () => {}) {
+  let timer;
+  const silence = new Promise((_, failed) => {
+    timer = setTimeout(() => {
+      late();
+      failed(new Error("silent"));
+    }, PATIENCE);
+  });
+  return Promise.race([promised, silence]).finally(() => clearTimeout(timer));
 }

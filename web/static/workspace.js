@@ -366,4 +366,4 @@ async function begin() {
   standing();
 }
 
-begin();
+export const begun = begin();
