@@ -300,6 +300,20 @@ def change_multiplier(session: Session, attempt_id: str, multiplier: float, acto
     audit.note(session, actor, "attempt.multiplier_changed", "attempt", attempt.id, multiplier=multiplier)
 
 
+def move_window(session: Session, attempt_id: str, closes_at: datetime, actor: str) -> None:
+    """Until when it may be started. Only before the start; a window that has closed opens again."""
+    attempt = session.get_one(Attempt, attempt_id, with_for_update=True, populate_existing=True)
+    if attempt.withdrawn_at is not None:
+        raise Refused("window: the candidate has withdrawn")
+    if attempt.started_at is not None:
+        raise Refused("window: the clock runs already: add minutes instead")
+    at = now(session)
+    if closes_at <= max(at, attempt.opens_at or at):
+        raise Refused("window: it would be closed before anybody can start: give more time")
+    attempt.closes_at = closes_at
+    audit.note(session, actor, "attempt.window_moved", "attempt", attempt.id, closes_at=closes_at.isoformat())
+
+
 def _check_multiplier(multiplier: float) -> None:
     if not 1.0 <= multiplier <= MOST_MULTIPLIER:
         raise Refused(f"multiplier: {multiplier:g}: must be from 1 to {MOST_MULTIPLIER:g}")

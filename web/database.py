@@ -10,6 +10,7 @@ writes. Time is asked of the database, since hosts disagree about it.
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ class _Ways(NamedTuple):
     engine: Engine
     writing: sessionmaker[Session]
     reading: sessionmaker[Session]
+    turn: threading.Lock
 
 
 class Database:
@@ -70,6 +72,7 @@ class Database:
             engine,
             sessionmaker(engine, expire_on_commit=False),
             sessionmaker(reading, expire_on_commit=False, autoflush=False),
+            threading.Lock(),
         )
 
     def _mine(self) -> _Ways:
@@ -78,7 +81,7 @@ class Database:
             # it would say farewell in the parent's name. Statements that the parent has compiled are good here, too.
             self._left_behind.append(self._ways.engine.pool)
             self._ways.engine.dispose(close=False)
-            self._ways = self._ways._replace(process=os.getpid())
+            self._ways = self._ways._replace(process=os.getpid(), turn=threading.Lock())
         return self._ways
 
     @property
@@ -88,8 +91,25 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """All of it, or nothing."""
-        with _told(self.url), self._mine().writing.begin() as session:
+        ways = self._mine()
+        with _told(self.url), self._turn(ways), ways.writing.begin() as session:
             yield session
+
+    @contextmanager
+    def _turn(self, ways: _Ways) -> Iterator[None]:
+        """Only one writes to an SQLite file, so the threads of one process queue here. Were each to look for its turn
+        in the file, those who wait would take the processor from the one who writes."""
+        if ways.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not ways.turn.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseUnavailable(
+                f"database: {self.url.render_as_string()}: one of us has been writing for too long"
+            )
+        try:
+            yield
+        finally:
+            ways.turn.release()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

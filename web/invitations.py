@@ -80,7 +80,8 @@ def renew(
         raise Refused(f"attempt: {attempt_id}: there is none, or it is nobody's")
     if revoke:
         access.revoke_links(session, attempt, actor)
-    return _send(session, portal, address, attempt, actor, days=access.LINK_DAYS + AFTERWARDS)
+    window = (attempt.closes_at - now(session)).days + 1 if attempt.closes_at is not None else 0
+    return _send(session, portal, address, attempt, actor, days=max(access.LINK_DAYS, window) + AFTERWARDS)
 
 
 def _check(wish: Wish) -> None:

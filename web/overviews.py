@@ -17,6 +17,7 @@ from web.models import (
     AttemptKind,
     BrowserSession,
     ChallengeVersion,
+    Contest,
     Grading,
     GradingState,
     Link,
@@ -44,6 +45,7 @@ class Summary:
     role: Role
     title: str
     standing: Standing
+    contested: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class HandedIn:
     files: int
     bytes: int
     state: str  # in words
+    contest: Contest | None
+    about: str  # title of the criterion that is contested; empty: all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,9 @@ def _take_homes() -> Select[*tuple[Attempt, Person, Role, ChallengeVersion]]:
 def _summary(
     session: Session, attempt: Attempt, person: Person, role: Role, version: ChallengeVersion, at: datetime
 ) -> Summary:
-    return Summary(attempt, person, role, str(version.manifest["title"]), standing(session, attempt, at))
+    contests = select(Contest.id).join(Submission, Submission.id == Contest.submission_id)
+    contested = session.scalar(contests.where(Submission.attempt_id == attempt.id).limit(1)) is not None
+    return Summary(attempt, person, role, str(version.manifest["title"]), standing(session, attempt, at), contested)
 
 
 def overview(session: Session, attempt_id: str) -> Overview | None:
@@ -123,7 +129,7 @@ def overview(session: Session, attempt_id: str) -> Overview | None:
         added=list(session.scalars(added)),
         saved=saved,
         last_saved_at=last_saved_at,
-        submissions=_handed_in(session, attempt),
+        submissions=_handed_in(session, attempt, version),
     )
 
 
@@ -135,17 +141,22 @@ def _state_of(link: Link, at: datetime) -> str:
     return "opened" if link.claimed_at is not None else "not opened yet"
 
 
-def _handed_in(session: Session, attempt: Attempt) -> list[HandedIn]:
+def _handed_in(session: Session, attempt: Attempt, version: ChallengeVersion) -> list[HandedIn]:
     asked = (
-        select(Submission, Snapshot)
+        select(Submission, Snapshot, Contest)
         .join(Snapshot, Snapshot.id == Submission.snapshot_id)
+        .outerjoin(Contest, Contest.submission_id == Submission.id)
         .where(Submission.attempt_id == attempt.id)
         .order_by(Submission.number.desc())
     )
+    titles = {name: criterion.title for name, criterion in gradings.read_rubric(version).criteria.items()}
     return [
-        HandedIn(submission, snapshot.files, snapshot.bytes, _grading_state(session, submission.id))
-        for submission, snapshot in session.execute(asked)
-    ]
+        HandedIn(
+            submission, snapshot.files, snapshot.bytes, _grading_state(session, submission.id), contest,
+            titles.get(contest.criterion, contest.criterion) if contest else "",
+        )
+        for submission, snapshot, contest in session.execute(asked)
+    ]  # fmt: skip
 
 
 def _grading_state(session: Session, submission_id: str) -> str:

@@ -22,7 +22,7 @@ class Deed(StrEnum):
     SEE_ATTEMPTS = "see attempts"  # who, what, and how the clock stands
     SEE_WORK = "see work"  # the files of a candidate
     INVITE = "invite"
-    GIVE_TIME = "give time"  # minutes, and accommodations
+    GIVE_TIME = "give time"  # minutes, accommodations, and when the window closes
     GIVE_LINKS = "give links"
     SEE_STAFF = "see staff"
     CHANGE_STAFF = "change staff"

@@ -161,6 +161,22 @@ def test_a_multiplier_that_takes_time_or_gives_it_without_end_is_refused(portal:
         invited(portal, multiplier=multiplier)
 
 
+def test_a_window_that_has_closed_opens_again_and_only_before_the_start(portal: Portal) -> None:
+    attempt = invited(portal)
+    with portal.database.transaction() as session:
+        at = now(session)
+        missed = session.get_one(Attempt, attempt.id)
+        missed.closes_at = at - timedelta(days=1)
+        assert attempts.phase(missed, at) is attempts.Phase.MISSED
+        attempts.move_window(session, attempt.id, at + timedelta(days=3), "staff grace")
+        assert attempts.phase(missed, at) is attempts.Phase.READY
+        with pytest.raises(Refused, match="closed before anybody can start"):
+            attempts.move_window(session, attempt.id, at, "staff grace")
+    running = start(portal, attempt)
+    with pytest.raises(Refused, match="add minutes"), portal.database.transaction() as session:
+        attempts.move_window(session, running.id, now(session) + timedelta(days=3), "staff grace")
+
+
 def test_an_accommodation_is_changed_before_the_start_only(portal: Portal) -> None:
     attempt = invited(portal)
     with portal.database.transaction() as session:

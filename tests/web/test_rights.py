@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from tests.web.portal_world import invited, make_portal, started
 from tests.web.staff_world import browser, hire, link_in, send, staff_client
-from web import cookies, create_app, work
-from web.database import Database
+from web import contests, cookies, create_app, submissions, work
+from web.database import Database, now
 from web.models import AddedTime, Application, Attempt, AuditEvent, BrowserSession, Letter, Link, Person, Right, Staff
 from web.portal import Portal
 from web.rights import MAY, OPEN, Deed, may, rule_of
@@ -243,6 +243,38 @@ def test_an_accommodation_is_changed_before_the_start_and_not_after(portal: Port
         assert session.get_one(Attempt, waiting.id).multiplier == 2
         assert session.get_one(Attempt, running.id).multiplier == 1
     assert f"/staff/attempts/{running.id}/multiplier" not in client.get(f"/staff/attempts/{running.id}").text
+
+
+def test_a_window_is_moved_and_the_next_letter_says_by_when_to_start(portal: Portal, client: FlaskClient) -> None:
+    made = send(client, "/staff/invite", **FORM).location
+    for days, status in (("120", 303), ("0", 409), ("x", 409), ("100000", 409)):
+        assert send(client, made, f"{made}/window", days=days).status_code == status
+    assert send(client, made, f"{made}/link").status_code == 303
+    with portal.database.reading() as session:
+        attempt = session.get_one(Attempt, made.rpartition("/")[2])
+        link = session.query(Link).order_by(Link.created_at.desc()).first()
+        letters = list(session.query(Letter).order_by(Letter.created_at))
+    assert attempt.closes_at is not None
+    assert link is not None
+    assert 119 <= (attempt.closes_at - attempt.created_at).days <= 120
+    assert link.expires_at > attempt.closes_at
+    assert f"{attempt.closes_at.day}" in letters[-1].body
+    assert letters[-1].body != letters[0].body
+
+
+def test_a_contest_is_on_the_page_and_in_the_list(portal: Portal, client: FlaskClient) -> None:
+    attempt = started(portal)
+    desk = submissions.desk_of(portal)
+    with portal.database.transaction() as session:
+        kept = submissions.keep(session, desk, attempt.id)
+        handed_in = submissions.hand_in(session, desk, kept, 1, now(session))
+    assert "contested" not in client.get("/staff/attempts").text
+    with portal.database.transaction() as session:
+        contests.contest(session, attempt, handed_in, "Line 3 <b>is right</b>: my function raises ValueError there.")
+    assert "contested" in client.get("/staff/attempts").text
+    page = client.get(f"/staff/attempts/{attempt.id}").text
+    assert "Line 3 &lt;b&gt;is right&lt;/b&gt;: my function raises ValueError there." in page
+    assert "about all of it" in page
 
 
 def test_revoked_links_open_nothing_and_sign_the_browser_out(portal: Portal, client: FlaskClient) -> None:

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from web import access, attempts, audit, cookies, invitations, overviews, signing_in, staffing, work
 from web.briefings import spell_length
+from web.database import now
 from web.errors import Refused
 from web.models import Attempt, Right, Snapshot, new_id
 from web.openid import Issuer, IssuerUnavailable, Promise
@@ -261,7 +262,13 @@ def _attempt_page(attempt_id: str, complaint: str = "", status: int = 200) -> An
     fresh = browser.get(FRESH)
     url = browser.pop(FRESH)["url"] if fresh and fresh["attempt"] == attempt_id else ""
     page = render_template(
-        "staff/attempt.html", found=found, url=url, complaint=complaint, key=new_id(), most=attempts.MOST_MULTIPLIER
+        "staff/attempt.html",
+        found=found,
+        url=url,
+        complaint=complaint,
+        key=new_id(),
+        most=attempts.MOST_MULTIPLIER,
+        longest=invitations.MOST_DAYS,
     )
     return page, status
 
@@ -301,6 +308,18 @@ def set_multiplier(attempt_id: str) -> Answer:
         attempts.change_multiplier(session, attempt_id, wanted, colleague().actor)
 
     return _change(attempt_id, multiply)
+
+
+@staff.post("/attempts/<attempt_id>/window")
+@needs(Deed.GIVE_TIME)
+def move_window(attempt_id: str) -> Answer:
+    def move(session: Session) -> None:
+        days = _float("days", request.form.get("days", ""))
+        if not 1 <= days <= invitations.MOST_DAYS:
+            raise Refused(f"days: {days:g}: must be from 1 to {invitations.MOST_DAYS}")
+        attempts.move_window(session, attempt_id, now(session) + timedelta(days=days), colleague().actor)
+
+    return _change(attempt_id, move)
 
 
 @staff.post("/attempts/<attempt_id>/link")
