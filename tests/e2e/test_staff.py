@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.looks import check_with_axe
 from tests.web.portal_world import Served, invited, moment, move_clock, served_portal, started
 from tests.web.staff_world import EMAIL, hire, letters_to, link_in
 from tests.web.valkey_server import ValkeyServer
@@ -124,14 +124,11 @@ def unfold(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing(open_page: Open, world: World, path: str, width: int, scheme: str) -> None:
-    page = open_page(address(world, path), width=width, scheme=scheme)
+def test_axe_finds_nothing(open_page: Open, world: World, path: str) -> None:
+    page = open_page(address(world, path))
     unfold(page)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    check_with_axe(page)
 
 
 @pytest.mark.parametrize("path", PAGES)
