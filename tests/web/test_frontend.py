@@ -1,5 +1,6 @@
 """What browsers load of ours: the modules as they are written, and one bundle whose origin can be checked."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -47,6 +48,20 @@ def test_a_script_is_served_as_one(client: FlaskClient) -> None:
     assert answer.status_code == 200
     assert answer.mimetype == "text/javascript"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_who_can_unpack_gets_a_script_packed(client: FlaskClient) -> None:
+    address = StaticFiles(STATIC).address("editor.js")
+    plain = client.get(address)
+    packed = client.get(address, headers={"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) * 2 < len(plain.data)
+    again = client.get(address, headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert packed.headers["ETag"] != plain.headers["ETag"]
 
 
 def test_every_module_finds_what_it_imports_under_the_name_of_its_content(client: FlaskClient) -> None:

@@ -16,9 +16,10 @@ export function count(name, number, values = {}) {
   return filled(number === 1 ? one : many, { number: new Intl.NumberFormat(locale).format(number), ...values });
 }
 
+/** In the kilobytes of 1,024 bytes in which a challenge sets its limits. */
 export function size(bytes) {
-  if (bytes < 1000) return count("bytes", bytes);
-  const [amount, unit] = bytes < 1e6 ? [bytes / 1e3, "kB"] : [bytes / 1e6, "MB"];
+  if (bytes < 1024) return count("bytes", bytes);
+  const [amount, unit] = bytes < 1 << 20 ? [bytes / 1024, "kB"] : [bytes / (1 << 20), "MB"];
   return `${new Intl.NumberFormat(locale, { maximumFractionDigits: amount < 10 ? 1 : 0 }).format(amount)} ${unit}`;
 }
 
