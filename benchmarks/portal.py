@@ -12,7 +12,6 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 from benchmarks import Figure, Progress
 from benchmarks.clients import Client, Plan
-from benchmarks.rig import QUEUE, Rig, RigBroken, rig, until
+from benchmarks.rig import PORTAL, QUEUE, Rig, RigBroken, rig
 from graders.challenge import read_challenge
 from graders.forms import build, form_for
 from web import access, attempts, work
@@ -33,7 +32,6 @@ from web.portal import Portal, assemble, make_secrets
 from web.settings import PROJECT, DatabaseSettings, PortalSettings
 
 WARM_UP: Final = PROJECT / "challenges" / "warm-up"
-PORTAL: Final = "web"
 BARE: Final = "bare"
 
 
@@ -53,7 +51,7 @@ def measure(progress: Progress, sizes: Sizes = Sizes()) -> Iterator[Figure]:
         state = Path(folder) / "state"
         settings = {"ASSAY_CHALLENGES": str(PROJECT / "challenges"), "ASSAY_PORT": "0", "ASSAY_FORMS_READY": "0"}
         with rig(state, settings) as running, rig(Path(folder) / "other", settings) as beside:
-            portal = _portal(state)
+            portal = portal_of(state)
             progress(f"{sizes.candidates} candidates start")
             clients = _candidates(running, portal, sizes)
             running.start(QUEUE, "clock", "recording", "checks-1")
@@ -65,7 +63,7 @@ def _compare(
 ) -> Iterator[Figure]:
     bare = [Client("/save", {"Content-Type": "text/plain"}) for _ in clients]
     beside.start(QUEUE)
-    with _served(running, ["-m", "web.cli", "web"]) as ours, _served(beside, ["-m", "benchmarks.bare"]) as theirs:
+    with running.served() as ours, beside.served(["-m", "benchmarks.bare"]) as theirs:
         _equip(ours, clients)
         rates: dict[str, list[float]] = {PORTAL: [], BARE: []}
         for turn in range(sizes.rounds):
@@ -80,7 +78,9 @@ def _compare(
             with ThreadPoolExecutor() as beside_it:
                 # The rooms of checks take the same processors from the bare view as from us.
                 pressing = [client for client in clients if client.presses and name == BARE]
-                pressed = pressing and beside_it.submit(_told, ours, pressing, sizes.seconds, every=sizes.every, bare=False)
+                pressed = pressing and beside_it.submit(
+                    _told, ours, pressing, sizes.seconds, every=sizes.every, bare=False
+                )
                 told = _told(url, some, sizes.seconds, every=sizes.every, bare=name == BARE)
                 _ = pressed and pressed.result()
             tails[name] = _percentile(told["latencies"], 0.99)
@@ -102,7 +102,7 @@ def _compare(
 # ----------------------------------------------------------------------------------------------------- candidates
 
 
-def _portal(state: Path) -> Portal:
+def portal_of(state: Path) -> Portal:
     """The verbs in this process, on the same database, store and secrets as the portal's processes."""
     where = DatabaseSettings(_env_file=None, state=state)
     settings = PortalSettings(_env_file=None)
@@ -155,21 +155,6 @@ def _equip(url: str, clients: Sequence[Client]) -> None:
             cookies = [each.partition(";")[0] for each in answer.headers.get_all("Set-Cookie") or []]
         cookie = "; ".join([client.headers["Cookie"], *cookies])
         client.headers = {"Cookie": cookie, "X-CSRFToken": found[1], "Content-Type": "application/json"}
-
-
-@contextmanager
-def _served(running: Rig, command: list[str]) -> Iterator[str]:
-    """The address of a portal; it stops at the end."""
-    running.start(PORTAL, wait=False, command=command)
-    said = running.logs / f"{PORTAL}.out"
-    until(lambda: said.read_text().startswith("http") or running.running[PORTAL].poll() is not None, "the portal")
-    url = said.read_text().partition("\n")[0].strip()
-    if not url:
-        raise RigBroken(running.words(PORTAL)[-2000:])
-    try:
-        yield url
-    finally:
-        running.stop(PORTAL)
 
 
 def _told(url: str, clients: Sequence[Client], seconds: float, *, every: float, bare: bool) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from web.settings import PROJECT, DatabaseSettings, PortalSettings
 
 CHALLENGES: Final = Path(__file__).resolve().parent / "challenges"
 QUEUE: Final = "queue"  # the one process that is no command of ours
+PORTAL: Final = "web"
 START_SECONDS: Final = 60
 PATIENCE_SECONDS: Final = 120
 LOOK_AGAIN_SECONDS: Final = 0.02
@@ -137,6 +138,20 @@ class Rig:
             self.running[name] = self._start_queue() if name == QUEUE else self._start(name, command or worker)
         for name in names if wait else ():
             until(partial(self._is_ready, name), f"{name}: being ready", START_SECONDS)
+
+    @contextmanager
+    def served(self, command: Sequence[str] = ("-m", "web.cli", "web")) -> Iterator[str]:
+        """The address of the portal, or of another program that prints one; it stops at the end."""
+        self.start(PORTAL, wait=False, command=command)
+        said = self.logs / f"{PORTAL}.out"
+        until(lambda: said.read_text().startswith("http") or self.running[PORTAL].poll() is not None, "the portal")
+        url = said.read_text().partition("\n")[0].strip()
+        if not url:
+            raise RigBroken(self.words(PORTAL)[-2000:])
+        try:
+            yield url
+        finally:
+            self.stop(PORTAL)
 
     def _start_queue(self) -> subprocess.Popen[bytes]:
         return valkey.start(self.state / queue.EMBEDDED)
