@@ -45,7 +45,8 @@ class Row:
     title: str
     credit: Credit
     share: float | None
-    points: str  # earned, both ends when it is open
+    low: float  # points that are earned; both ends when it is open
+    high: float
     most: float
     is_bonus: bool
     reason: str
@@ -55,16 +56,14 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Part:
     title: str
-    points: str
-    most: float
     low: float
     high: float
+    most: float
     rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    total: str
     low: float
     high: float
     most: float
@@ -82,17 +81,15 @@ def tell(
     score = scoring.score(manifest, rubric, told.values())
     scored = {key: one for key, one in rubric.criteria.items() if one.kind is not Kind.RED_FLAG}
     return Feedback(
-        total=scoring.spelled(score.low, score.high),
         low=score.low,
         high=score.high,
         most=score.max,
         parts=tuple(
             Part(
                 title=part.title,
-                points=scoring.spelled(part.low, part.high),
-                most=part.max,
                 low=part.low,
                 high=part.high,
+                most=part.max,
                 rows=tuple(
                     _row(one, scored[one.key], told.get(one.key), files) for one in part.criteria if one.key in scored
                 ),
@@ -113,7 +110,8 @@ def _row(
         title=criterion.title,
         credit=_credit(earned.credit),
         share=earned.credit,
-        points=scoring.spelled(earned.low, earned.high),
+        low=earned.low,
+        high=earned.high,
         most=earned.max,
         is_bonus=criterion.kind is Kind.BONUS,
         reason=finding.reason if finding else "",

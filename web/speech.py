@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, g, has_request_context
 
-__all__ = ["LOCALES", "arm", "format_moment", "gettext", "marked", "ngettext", "speak", "speaking"]
+__all__ = ["LOCALES", "arm", "format_moment", "format_points", "gettext", "marked", "ngettext", "speak", "speaking"]
 
 LOCALES: Final = {"en": "English", "de": "Deutsch"}
+DECIMAL_SIGNS: Final = {"en": ".", "de": ","}
 FOLDER: Final = Path(__file__).parent / "locale"
 
 
@@ -40,8 +41,12 @@ def speaking(locale: str) -> Iterator[None]:
         _SPOKEN.reset(before)
 
 
+def _spoken() -> str:
+    return _SPOKEN.get() or (getattr(g, "locale", "en") if has_request_context() else "en")
+
+
 def _catalogue() -> catalogues.NullTranslations:
-    locale = _SPOKEN.get() or (getattr(g, "locale", "en") if has_request_context() else "en")
+    locale = _spoken()
     return catalogues.translation("assay", FOLDER, [locale], fallback=True)
 
 
@@ -72,9 +77,17 @@ def format_moment(moment: datetime, time_zone: str = "UTC") -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
+def format_points(low: float, high: float | None = None) -> str:
+    """Both ends of what is open, and no more decimals than tell people apart."""
+    sign = DECIMAL_SIGNS[_spoken()]
+    first, last = (f"{round(points, 2):g}".replace(".", sign) for points in (low, low if high is None else high))
+    return first if first == last else gettext("%(low)s to %(high)s", low=first, high=last)
+
+
 def arm(app: Flask) -> None:
     app.jinja_env.add_extension("jinja2.ext.i18n")
     # Jinja puts the values in by itself: a page's sentence may have others beside the number.
     app.jinja_env.install_gettext_callables(gettext, _counted, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.filters["moment"] = format_moment
+    app.jinja_env.filters["points"] = format_points
     app.jinja_env.globals["locales"] = LOCALES

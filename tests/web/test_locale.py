@@ -16,7 +16,7 @@ from web.database import Database
 from web.locale.catalogues import SOURCE, TRANSLATED, compiled, extracted, read, untranslated
 from web.models import Attempt, ChallengeVersion
 from web.portal import Portal
-from web.speech import FOLDER, LOCALES
+from web.speech import FOLDER, LOCALES, format_points, speaking
 
 VALUES: Final = re.compile(r"%\([a-z_]+\)[sd]|\{[a-z]+\}|%%|\$|`[^`]*`|</?[a-z]+[^>]*>")
 
@@ -166,3 +166,12 @@ def test_a_preview_says_in_the_same_language_what_it_leaves_out(portal: Portal) 
     client = candidate_client(portal, running)
     client.post(f"/attempts/{running.id}/save", json={"base": 1, "changes": {"a.bin": {"base64": "AAAA"}}})
     assert "Binär, 3 Bytes." in client.get(f"/attempts/{running.id}/preview?name=a.bin").text
+
+
+def test_points_are_written_as_the_reader_writes_numbers() -> None:
+    with speaking("de"):
+        assert format_points(52.5, 72.5) == "52,5 bis 72,5"
+        assert format_points(20) == "20"
+    with speaking("en"):
+        assert format_points(52.5, 72.5) == "52.5 to 72.5"
+        assert format_points(12.345678) == "12.35"
