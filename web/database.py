@@ -180,7 +180,10 @@ def _read(path: str) -> str:
 
 
 def _engine(url: URL, *, migrating: bool = False) -> Engine:
-    pool: dict[str, Any] = {"poolclass": NullPool} if migrating else {"pool_pre_ping": True}
+    # A file is always there; a server may have gone and come back since somebody last asked it anything.
+    pool: dict[str, Any] = (
+        {"poolclass": NullPool} if migrating else {"pool_pre_ping": url.get_backend_name() != "sqlite"}
+    )
     pool["hide_parameters"] = True  # an error of a statement goes into the log, and names and hashes with it
     if url.get_backend_name() == "postgresql":
         asked = {"connect_timeout": str(CONNECT_SECONDS)} | dict(url.query)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Final, cast
 
 from flask import Flask, current_app, request
@@ -197,6 +198,7 @@ def _look() -> None:
         _counter().spend(limit, client_address() if limit.by is By.ADDRESS else _attempt())
 
 
+@cache
 def shape(rule: str) -> str:
     """`/attempts/<attempt_id>/save` as LIMITS has it."""
     return re.sub(r"<[^<>]+>", "<>", rule)

@@ -56,6 +56,9 @@ __all__ = [
 MOST_KNOWN: Final = 100  # versions; there are a few, and whoever has more waits a little for each
 _KNOWN: Final[WeakKeyDictionary[object, dict[str, Manifest]]] = WeakKeyDictionary()  # by database, and by digest
 
+MOST_LENGTHS: Final = 50_000  # ten megabytes
+_LENGTHS: Final[dict[str, int]] = {}  # by digest
+
 ACTIONS: Final = {Origin.UPLOAD: "uploaded", Origin.PUSH: "pushed", Origin.RESTORED: "restored"}
 
 
@@ -222,9 +225,11 @@ def change(
     if after == present:
         return Saved(newest, sizes(session, newest))
     made = {name: content for name, content in changes.items() if content is not None}
-    lengths = _lengths(session, set(after.values())) | {str(wanted[name]): len(made[name]) for name in made}
+    made_lengths = {str(wanted[name]): len(made[name]) for name in made}
+    lengths = _lengths(session, set(after.values()) - made_lengths.keys()) | made_lengths
     lengths_of_names = {name: lengths[digest] for name, digest in after.items()}
     size = sum(lengths_of_names.values())
+    _LENGTHS.update(made_lengths)
     _check(session, attempt, after.keys() if after.keys() - present.keys() else (), size)
     _keep(session, made)
     saved = _append(session, attempt, newest, after, size, origin, saved_by, at)
@@ -329,7 +334,7 @@ def _keep(session: Session, made: Mapping[str, bytes]) -> dict[str, str]:
 @cache
 def _keeping(dialect: str) -> Executable:
     insert = postgresql_insert if dialect == "postgresql" else sqlite_insert
-    return insert(Content).on_conflict_do_nothing(index_elements=["digest"])
+    return insert(Table.metadata.tables[Content.__tablename__]).on_conflict_do_nothing(index_elements=["digest"])
 
 
 def _size(made: Mapping[str, bytes]) -> int:
@@ -337,16 +342,21 @@ def _size(made: Mapping[str, bytes]) -> int:
 
 
 def _lengths(session: Session, digests: set[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for some in _portions(digests):
-        found.update((digest, length) for digest, length in session.execute(_lengths_of(), {"digests": some}))
+    """Bytes of each, asked for once: a digest never means another content, in whatever database it is."""
+    if len(_LENGTHS) > MOST_LENGTHS:
+        _LENGTHS.clear()
+    found = {digest: length for digest in digests if (length := _LENGTHS.get(digest)) is not None}
+    for some in _portions(digests - found.keys()):
+        asked = {row.digest: row.length for row in session.execute(_lengths_of(), {"digests": some})}
+        _LENGTHS.update(asked)
+        found |= asked
     return found
 
 
 @cache
 def _lengths_of() -> Select[*tuple[Any, ...]]:
     wanted = Content.digest.in_(bindparam("digests", expanding=True))
-    return select(Content.digest, func.length(Content.bytes)).where(wanted)
+    return select(Content.digest, func.length(Content.bytes).label("length")).where(wanted)
 
 
 def _portions(digests: set[str]) -> Iterator[list[str]]:

@@ -135,7 +135,7 @@ def test_a_link_in_the_folder_is_refused_and_not_followed(folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_command_takes_its_room_down(folder: Path, engine: Engine, number: signal.Signals) -> None:
     before = rooms(engine)
-    command = [sys.executable, "-P", "-m", "web.cli", "sandbox", "exec", str(folder), "--", "sleep", "9"]
+    command = [sys.executable, "-P", "-m", "web.cli", "sandbox", "exec", str(folder), "--", "sleep", "60"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as running:
         deadline = time.monotonic() + 30
         while rooms(engine) <= before and time.monotonic() < deadline:
