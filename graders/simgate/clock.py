@@ -35,6 +35,8 @@ class RealClock:
         return time.monotonic_ns() - self._started
 
     async def wait(self, until: int, gone: asyncio.Event) -> bool:
+        if until <= self.now():
+            return not gone.is_set()
         try:
             async with asyncio.timeout((until - self.now()) / NANO):
                 await gone.wait()

@@ -14,7 +14,7 @@ from . import simtok
 from .clock import NANO
 from .prices import Model
 
-__all__ = ["Bucket", "Incident", "Incidents", "PrefixCache", "PriceChange", "RateLimits"]
+__all__ = ["Bucket", "Incident", "Incidents", "PrefixCache", "RateLimits"]
 
 BURST_SECONDS: Final = 10  # of a minute's allowance that may be used at once: OpenAI refills all the time as well
 NANO_MINUTE: Final = 60 * NANO
@@ -40,7 +40,7 @@ class Bucket:
 
     def refill(self, now: int, share: float = 1.0) -> None:
         """`share` of what is usual comes back; a limit that is halved for a while refills half as fast."""
-        gained = round((now - self._at) * self.per_minute * share)
+        gained = (now - self._at) * self.per_minute * round(share * 1000) // 1000
         self._level = min(self.size * NANO_MINUTE, self._level + gained)
         self._at = now
 
@@ -151,7 +151,9 @@ class Incident:
 
     def __post_init__(self) -> None:
         if self.start < 0 or self.seconds <= 0 or not 0 < self.share <= 1 or self.amount <= 0:
-            raise ValueError(f"incident: {self.kind}: start, seconds, share and amount must be above 0, share at most 1")
+            raise ValueError(
+                f"incident: {self.kind}: start, seconds, share and amount must be above 0, share at most 1"
+            )
 
     def concerns(self, model: Model) -> bool:
         return self.target in ("", model.name, model.vendor)
@@ -174,16 +176,3 @@ class Incidents:
 
     def also(self, incident: Incident) -> "Incidents":
         return Incidents((*self._all, incident))
-
-
-@dataclass(frozen=True, slots=True)
-class PriceChange:
-    """From `start` on a model costs `percent` of what its card says. Announced with the price card."""
-
-    start: float
-    model: str
-    percent: int
-
-    def __post_init__(self) -> None:
-        if self.start < 0 or not 1 <= self.percent <= 10_000:
-            raise ValueError(f"price change: {self.model}: start must be above 0 and percent between 1 and 10000")

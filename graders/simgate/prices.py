@@ -4,7 +4,7 @@ A price is in nano-dollars for a million tokens, an amount in nano-dollars. Amou
 one call's sum, so that a bill is the exact sum of its rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from .clock import NANO
 from .seeds import Seed
 
-__all__ = ["CARD", "Model", "cost", "in_dollars", "perturbed"]
+__all__ = ["CARD", "Model", "PriceChange", "cost", "in_dollars", "on_sale", "perturbed"]
 
 MILLION: Final = 1_000_000
 BATCH_DISCOUNT: Final = Fraction(1, 2)
@@ -93,6 +93,32 @@ def _perturbed(model: Model, draws: Seed) -> Model:
         writes=round(model.writes / slower),
         ability=model.ability if model.embeds else model.ability + ABILITY_SPREAD * (2 * draws.uniform("ability") - 1),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """From `start` on a model costs `percent` of what its card says. Announced with the price card."""
+
+    start: float
+    model: str
+    percent: int
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or not 1 <= self.percent <= 10_000:
+            raise ValueError(f"price change: {self.model}: start must be above 0 and percent between 1 and 10000")
+
+
+def on_sale(model: Model, changes: Iterable[PriceChange], now: int) -> Model:
+    """With the price that holds now."""
+    for change in changes:
+        if change.model == model.name and now >= round(change.start * NANO):
+            model = replace(
+                model,
+                input=model.input * change.percent // 100,
+                output=model.output * change.percent // 100,
+                cached=None if model.cached is None else model.cached * change.percent // 100,
+            )
+    return model
 
 
 def cost(model: Model, prompt: int, cached: int, answer: int, *, factor: Fraction = Fraction(1)) -> int:
