@@ -6,6 +6,7 @@ closed, the requests under way come to their end and `serve` returns.
 """
 
 import errno
+import gc
 import http.client
 import os
 import signal
@@ -57,6 +58,10 @@ def serve(
     """Serve until told to stop; `announce` gets the address once, when the portal answers there."""
     settings = portal.settings
     app = make_app(portal)
+    # What is loaded by now is there for good. Else the collector walks through all of it every few thousand requests,
+    # and whoever holds the database meanwhile lets everybody wait for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     listener = _listen(settings.host, settings.port)
     here, port = listener.getsockname()[:2]
     if here in ("0.0.0.0", "::"):  # noqa: S104  # we compare; nothing is bound here
