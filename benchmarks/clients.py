@@ -120,6 +120,7 @@ async def _save(plan: Plan, client: Client, connection: Connection, told: Told, 
         told.failures.append(type(error).__name__)
         return
     if status != 200:
+        await asyncio.sleep(1)  # as a page does that was refused
         told.failures.append(f"{status}: {answer[:200]!r}")
         return
     told.latencies.append(time.perf_counter() - sent)

@@ -262,7 +262,7 @@ def _complete(response: Response) -> Response:
         response.headers["Strict-Transport-Security"] = HSTS
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-cache"  # keep it, and ask each time whether it is still good
-    if response.status_code == 200 and not response.cache_control.no_store:
+    if response.status_code == 200 and request.method in ("GET", "HEAD") and not response.cache_control.no_store:
         response.add_etag()
         response.make_conditional(request)
     return response

@@ -44,4 +44,5 @@ def forget(response: Response, name: str) -> None:
 
 
 def _secure() -> bool:
-    return here().address.startswith("https://")
+    told = here().settings.public_url
+    return told.startswith("https://") if told else request.is_secure
