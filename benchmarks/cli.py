@@ -6,13 +6,14 @@ from typing import Final
 
 import click
 
-from benchmarks import Figure, Measure, grading, portal, recovery, sandbox
+from benchmarks import Figure, Measure, grading, portal, recovery, sandbox, simgate
 
 BENCHMARKS: Final[dict[str, Measure]] = {
     "grading": grading.measure,
     "portal": portal.measure,
     "recovery": recovery.measure,
     "sandbox": sandbox.measure,
+    "simgate": simgate.measure,
 }
 
 
