@@ -10,7 +10,7 @@ from graders import notebooks
 from web import work
 from web.gradings import read_manifest
 from web.models import Attempt, ChallengeVersion, Origin, Snapshot
-from web.speech import gettext, ngettext
+from web.speech import gettext, ngettext, written
 
 __all__ = ["Handover", "Item", "look", "spell_size"]
 
@@ -87,9 +87,9 @@ def _no_notebook(session: Session, snapshot: Snapshot, name: str) -> str:
 
 
 def spell_size(size: int) -> str:
-    """As a person reads it; and two different files never seem to be one."""
-    if size < 1000:
+    """As a person reads it, in the kilobytes of the limits; and two different files never seem to be one."""
+    if size < 1 << 10:
         return ngettext("%(num)s byte", "%(num)s bytes", size)
-    if size < 1_000_000:
-        return gettext("%(count)s kB", count=f"{size / 1000:.1f}")
-    return gettext("%(count)s MB", count=f"{size / 1_000_000:.1f}")
+    if size < 1 << 20:
+        return gettext("%(count)s kB", count=written(f"{size / (1 << 10):.1f}"))
+    return gettext("%(count)s MB", count=written(f"{size / (1 << 20):.1f}"))

@@ -16,7 +16,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, g, has_request_context
 
-__all__ = ["LOCALES", "arm", "format_moment", "format_points", "gettext", "marked", "ngettext", "speak", "speaking"]
+__all__ = [
+    "LOCALES",
+    "arm",
+    "format_moment",
+    "format_points",
+    "gettext",
+    "marked",
+    "ngettext",
+    "speak",
+    "speaking",
+    "written",
+]
 
 LOCALES: Final = {"en": "English", "de": "Deutsch"}
 DECIMAL_SIGNS: Final = {"en": ".", "de": ","}
@@ -77,10 +88,14 @@ def format_moment(moment: datetime, time_zone: str = "UTC") -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
+def written(number: str) -> str:
+    """A number with a point in it, as the reader writes it."""
+    return number.replace(".", DECIMAL_SIGNS[_spoken()])
+
+
 def format_points(low: float, high: float | None = None) -> str:
     """Both ends of what is open, and no more decimals than tell people apart."""
-    sign = DECIMAL_SIGNS[_spoken()]
-    first, last = (f"{round(points, 2):g}".replace(".", sign) for points in (low, low if high is None else high))
+    first, last = (written(f"{round(points, 2):g}") for points in (low, low if high is None else high))
     return first if first == last else gettext("%(low)s to %(high)s", low=first, high=last)
 
 

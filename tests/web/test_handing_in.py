@@ -91,7 +91,7 @@ def handed_in(portal: Portal, attempt: Attempt) -> FlaskClient:
 
 def test_the_page_shows_exactly_what_will_be_graded(portal: Portal) -> None:
     attempt = started(portal)
-    number = save(portal, attempt, {**GOOD, "notes/more.txt": b"x" * 2500})
+    number = save(portal, attempt, {**GOOD, "notes/more.txt": b"x" * 2560})
     page = candidate_client(portal, attempt).get(at(attempt, "hand-in"))
     said = words(page.text)
     assert page.status_code == 200
