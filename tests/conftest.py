@@ -3,6 +3,7 @@ alone on the machine is."""
 
 import fcntl
 import ipaddress
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     sys.addaudithook(_refuse_the_outside)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A job that a script put into the background ignores Ctrl-C, and so would all programs that tests interrupt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

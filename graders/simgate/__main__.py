@@ -1,6 +1,7 @@
 """Starts the practice copy: python -m simgate [--port 8001 | --socket PATH] [--setup FILE] [--still]"""
 
 import argparse
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -25,10 +26,11 @@ def main() -> int:
             where = f"{told.socket}" if told.socket else f"export OPENAI_BASE_URL={gateway.base_url}"
             sys.stdout.write(f"{where}\nexport OPENAI_API_KEY={setup.key}\n")
             sys.stdout.flush()
-            try:
-                threading.Event().wait()
-            except KeyboardInterrupt:
-                sys.stdout.write(f"spent {in_dollars(gateway.spending().spent)} USD\n")
+            told_to_stop = threading.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs begin with SIGINT ignored
+                signal.signal(number, lambda *_: told_to_stop.set())
+            told_to_stop.wait()
+            sys.stdout.write(f"spent {in_dollars(gateway.spending().spent)} USD\n")
     except OSError as error:
         sys.stderr.write(f"simgate: {error}\n")
         return 1

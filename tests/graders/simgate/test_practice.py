@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import httpx2
+import pytest
 from openai import OpenAI
 
 from graders.simgate import Fact, Incident, Item, PriceChange, Setup, practice_copy, simtok
@@ -26,7 +27,7 @@ FULL = replace(
 
 
 @contextmanager
-def practising(folder: Path, *options: str) -> Iterator[list[str]]:
+def practising(folder: Path, *options: str, stop: signal.Signals = signal.SIGINT) -> Iterator[list[str]]:
     """Without any package that is installed, and without our project in reach."""
     program = subprocess.Popen(
         [sys.executable, "-S", "-m", "simgate", *options],
@@ -35,7 +36,7 @@ def practising(folder: Path, *options: str) -> Iterator[list[str]]:
     assert program.stdout is not None
     try:
         yield [program.stdout.readline().strip() for _ in range(2)]
-        program.send_signal(signal.SIGINT)
+        program.send_signal(stop)
         assert "USD" in program.stdout.read()
         assert program.wait(20) == 0
     finally:
@@ -59,8 +60,9 @@ def test_a_setup_is_read_again_as_it_was_written() -> None:
     assert again.card == FULL.card
 
 
-def test_the_copy_starts_with_one_command_and_answers_like_the_original(tmp_path: Path) -> None:
-    with practising(written(tmp_path), "--port", "0", "--still") as [url, key]:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_copy_starts_with_one_command_and_answers_like_the_original(tmp_path: Path, stop: signal.Signals) -> None:
+    with practising(written(tmp_path), "--port", "0", "--still", stop=stop) as [url, key]:
         assert key == f"export OPENAI_API_KEY={KEY}"
         with httpx2.Client() as http:
             openai_client = OpenAI(base_url=url.removeprefix("export OPENAI_BASE_URL="), api_key=KEY, http_client=http)
