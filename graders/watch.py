@@ -14,12 +14,14 @@ What is watched, and why:
 import base64
 import shlex
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Final, Literal, NoReturn
 
 from graders.contract import Exchange, GraderFailed
@@ -36,7 +38,14 @@ LONGEST_ANSWER: Final = 6000  # bytes; base64 makes 8000 characters of them
 LONGEST_COMPLAINT: Final = 3000
 # A grader that swallowed the alarm hears it again: late at first, so that it can clean up, and then without pause.
 AGAIN_SECONDS: Final = (5.0, 0.05)
+OURS: Final = {__file__, contextmanager.__code__.co_filename}  # what goes in and out of a with-block of ours
 UNSTORABLE: Final = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
+
+
+def _first(frame: FrameType | None, without: Set[str]) -> FrameType | None:
+    while frame is not None and frame.f_code.co_filename in without:
+        frame = frame.f_back
+    return frame
 
 
 def storable(text: str) -> str:
@@ -84,6 +93,8 @@ class Allowance:
         self._since = clock()
         self._conversations = 0  # several at once when a grader has threads
         self._armed = False
+        self._owner: FrameType | None = None  # whose with-block it is
+        self._ours: Set[str] = OURS
         self._lock = threading.Lock()
 
     @property
@@ -92,10 +103,12 @@ class Allowance:
         return self.seconds - self.own - self.programs - running
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """The author's code runs in this block."""
+    def running(self, *through: str) -> Iterator[None]:
+        """The author's code runs in this block. `through`: files of ours that one goes in and out by."""
         alarmed = threading.current_thread() is threading.main_thread()
         kept = signal.signal(signal.SIGALRM, self._ring) if alarmed else None
+        self._ours = OURS.union(through)
+        self._owner = _first(sys._getframe(), self._ours)
         self._since = self._clock()
         self._armed = alarmed
         try:
@@ -109,6 +122,7 @@ class Allowance:
             if alarmed:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, kept)
+            self._owner = None
             self.own += self._clock() - self._since
 
     @contextmanager
@@ -147,13 +161,26 @@ class Allowance:
 
     def _arm(self, seconds: float | None = None) -> None:
         if self._armed:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, self.left) if seconds is None else seconds)
+            left = AGAIN_SECONDS[False] if self.over else max(0.001, self.left)  # who is over cleans up
+            signal.setitimer(signal.ITIMER_REAL, left if seconds is None else seconds)
 
-    def _ring(self, *_: object) -> None:
-        if self._armed and not self._conversations:
-            self._arm(AGAIN_SECONDS[self.over])
+    def _ring(self, _: int, struck: FrameType | None) -> None:
+        if not self._armed or self._conversations:
+            return
+        within = self._is_within(struck)
+        self._arm(AGAIN_SECONDS[self.over or not within])
+        if within:
             self.over = True
             raise Overrun
+
+    def _is_within(self, struck: FrameType | None) -> bool:
+        """Whether the author's code runs, and not ours that goes in or out: raised between the end of the block and
+        the first line of its `finally`, it would leave the alarm set, and strike somebody who has no part in it."""
+        within = False
+        while struck is not None and struck is not self._owner:
+            within |= struck.f_code.co_filename not in self._ours
+            struck = struck.f_back
+        return within and struck is not None
 
 
 class WatchedSandbox:

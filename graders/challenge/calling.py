@@ -35,7 +35,7 @@ def calling(challenge: Challenge, what: str, allowance: Allowance, record: Recor
     printed = _Printed()
     stream = io.TextIOWrapper(io.BufferedWriter(printed), "utf-8", "backslashreplace", write_through=True)
     try:
-        with redirect_stdout(stream), redirect_stderr(stream), allowance.running():
+        with redirect_stdout(stream), redirect_stderr(stream), allowance.running(__file__):
             yield
     except (SandboxUnavailable, ChallengeInvalid, MemoryError, KeyboardInterrupt):
         raise

@@ -15,7 +15,7 @@ from graders import forms, grading
 from graders.challenge import Challenge, read_challenge, read_solutions
 from graders.contract import ChallengeInvalid, Finding, GraderFailed
 from graders.grading import Graded, SubmissionUnfit
-from graders.watch import Record
+from graders.watch import Allowance, Overrun, Record
 from sandbox import Execution, Sandbox, SandboxMisused, SandboxUnavailable
 from tests.graders.fake_sandbox import FakeSandbox, ended
 from tests.graders.folders import RUBRIC, sums
@@ -389,6 +389,23 @@ def test_afterwards_no_alarm_is_left_and_the_handler_is_the_one_from_before(tmp_
         assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     finally:
         signal.signal(signal.SIGALRM, kept)
+
+
+def test_the_alarm_strikes_the_authors_code_and_nobody_on_the_way_in_or_out() -> None:
+    """Raised between the end of the block and the first line of its `finally`, Overrun would leave the alarm set."""
+    allowance = Allowance(60)
+    with allowance.running():
+        signal.raise_signal(signal.SIGALRM)  # here is whoever calls the author
+        assert not allowance.over
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1, "it looks again soon"
+        with pytest.raises(Overrun):
+            _authors_code()
+        assert allowance.over
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def _authors_code() -> None:
+    signal.raise_signal(signal.SIGALRM)
 
 
 def test_in_another_thread_time_is_looked_at_whenever_a_room_is_asked(tmp_path: Path) -> None:
