@@ -89,9 +89,10 @@ def listed(session: Session, find: str = "", page: int = 0) -> tuple[list[Summar
     return [_summary(session, *row, at) for row in rows[:PAGE]], len(rows) > PAGE
 
 
-def _take_homes() -> Select[*tuple[Attempt, Person, Role, ChallengeVersion]]:
+def _take_homes() -> Select[*tuple[Attempt, Person, Role, ChallengeVersion, bool]]:
+    contests = select(Contest.id).join(Submission, Submission.id == Contest.submission_id)
     return (
-        select(Attempt, Person, Role, ChallengeVersion)
+        select(Attempt, Person, Role, ChallengeVersion, contests.where(Submission.attempt_id == Attempt.id).exists())
         .join(Application, Application.id == Attempt.application_id)
         .join(Person, Person.id == Application.person_id)
         .join(Role, Role.id == Application.role_id)
@@ -101,10 +102,14 @@ def _take_homes() -> Select[*tuple[Attempt, Person, Role, ChallengeVersion]]:
 
 
 def _summary(
-    session: Session, attempt: Attempt, person: Person, role: Role, version: ChallengeVersion, at: datetime
+    session: Session,
+    attempt: Attempt,
+    person: Person,
+    role: Role,
+    version: ChallengeVersion,
+    contested: bool,
+    at: datetime,
 ) -> Summary:
-    contests = select(Contest.id).join(Submission, Submission.id == Contest.submission_id)
-    contested = session.scalar(contests.where(Submission.attempt_id == attempt.id).limit(1)) is not None
     return Summary(attempt, person, role, str(version.manifest["title"]), standing(session, attempt, at), contested)
 
 
@@ -113,7 +118,7 @@ def overview(session: Session, attempt_id: str) -> Overview | None:
     row = session.execute(_take_homes().where(Attempt.id == attempt_id)).first()
     if row is None:
         return None
-    attempt, _, _, version = row
+    attempt, _, _, version, _ = row
     at = now(session)
     mine = BrowserSession.attempt_id == attempt.id
     inside = select(func.count()).where(mine, BrowserSession.ended_at.is_(None), BrowserSession.expires_at > at)
