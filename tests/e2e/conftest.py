@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from web.machine import find_chromium
+from tests.browsers import chromium
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,9 +16,5 @@ def patience() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None, "Chromium is not here: `./assay test` installs it"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running

@@ -14,14 +14,14 @@ from typing import Final
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Route
 
+from tests.browsers import chromium
 from tests.hostile import strangers
 from tests.web.portal_world import Served, served_portal, started
 from web import inert, work
 from web.database import now
 from web.inert.notebooks import MOST_BYTES, MOST_CHARACTERS
-from web.machine import find_chromium
 from web.models import Attempt, Origin
 
 LARGEST: Final = 2 << 20  # characters of a page about a file without pictures, whatever its size: text and its tags
@@ -170,12 +170,8 @@ def test_what_a_terminal_would_obey_is_gone_from_what_a_cell_printed() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    assert program is not None, "Chromium is not here: `./assay test` installs it"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
