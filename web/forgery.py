@@ -10,6 +10,7 @@ from typing import Final
 from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_wtf import CSRFProtect
+from itsdangerous import URLSafeTimedSerializer
 
 __all__ = ["LastingSessions", "csrf", "typed"]
 
@@ -21,6 +22,15 @@ SHORTEST_TYPED: Final = 20  # characters of a field that somebody would not like
 
 class LastingSessions(SecureCookieSessionInterface):
     """A cookie that ends with the browser's window would turn every page of a reopened window into a forgery."""
+
+    def __init__(self) -> None:
+        self._signer: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Made once: a portal keeps its secret for as long as it runs."""
+        if self._signer is None:
+            self._signer = super().get_signing_serializer(app)
+        return self._signer
 
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime:  # noqa: ARG002  as Flask calls it
         return datetime.now(UTC) + timedelta(days=SESSION_DAYS)

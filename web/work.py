@@ -313,7 +313,7 @@ def _append(
         "origin": origin,
         "taken_at": at or now(session),
     }
-    session.execute(_appending(), made)  # a row is never changed, so no session has to keep an eye on it
+    session.connection().execute(_appending(), made)  # a row is never changed, so no session has to keep an eye on it
     return Snapshot(**made)
 
 
@@ -327,7 +327,7 @@ def _keep(session: Session, made: Mapping[str, bytes]) -> dict[str, str]:
     rows = {names[name]: {"digest": names[name], "bytes": content} for name, content in made.items()}
     if rows:
         # In order: two saves never wait for each other.
-        session.execute(_keeping(dialect_of(session)), [rows[digest] for digest in sorted(rows)])
+        session.connection().execute(_keeping(dialect_of(session)), [rows[digest] for digest in sorted(rows)])
     return names
 
 

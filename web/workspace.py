@@ -64,7 +64,7 @@ def look(session: Session, attempt: Attempt, at: datetime) -> Now:
     """In one statement, and without reading a file's name: most who ask find that nothing has changed."""
     added: list[tuple[str, float]] = []
     number, check = 0, None
-    for kind, words, amount in session.execute(_asked(), {"attempt": attempt.id}):
+    for kind, words, amount in session.connection().execute(_asked(), {"attempt": attempt.id}):
         match kind:
             case "added":
                 added.append((words, amount))
