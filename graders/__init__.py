@@ -7,6 +7,18 @@ def grade(submission: Submission, sandbox: Sandbox) -> Iterable[Finding]: ...
 """
 
 from graders import calls, cases, driver, notebooks, strict
-from graders.contract import Bundle, Evidence, Finding, Form, Submission
+from graders.contract import Bundle, Evidence, Finding, Form, FormUnfit, Submission
 
-__all__ = ["Bundle", "Evidence", "Finding", "Form", "Submission", "calls", "cases", "driver", "notebooks", "strict"]
+__all__ = [
+    "Bundle",
+    "Evidence",
+    "Finding",
+    "Form",
+    "FormUnfit",
+    "Submission",
+    "calls",
+    "cases",
+    "driver",
+    "notebooks",
+    "strict",
+]

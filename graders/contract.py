@@ -25,6 +25,7 @@ from sandbox import Ending, Limits, Sandbox
 
 __all__ = [
     "Bundle",
+    "Calibrator",
     "ChallengeInvalid",
     "CheckReport",
     "CheckRequest",
@@ -36,6 +37,7 @@ __all__ = [
     "Form",
     "FormReport",
     "FormRequest",
+    "FormUnfit",
     "Generator",
     "Grader",
     "GraderFailed",
@@ -75,6 +77,10 @@ class GraderFailed(GradersError):
     """The challenge's grader broke its contract. Its author's to mend: the candidate is not to blame."""
 
 
+class FormUnfit(GradersError):
+    """A challenge's `calibrate` refuses a form: "which gate: why". Nobody is to blame, and another form is made."""
+
+
 class MessageUnreadable(GradersError):
     """A message is not one of ours, or of another version."""
 
@@ -107,6 +113,9 @@ Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z_-]{1,64}$")]
 Credit = Annotated[float, Field(ge=0, le=1)]
+
+LONGEST_CALIBRATION: Final = 512_000  # bytes of JSON
+Calibration = Annotated[str, StringConstraints(max_length=LONGEST_CALIBRATION)]  # empty: there is none
 
 
 class Evidence(Message):
@@ -150,6 +159,7 @@ class GradingRequest(Message):
     challenge: Key
     challenge_digest: Digest
     form: Identifier  # what the form's seed is derived from, with a secret that only grading workers hold
+    calibration: Calibration = ""  # of this form by this version; empty: a challenge that has any makes it anew
     submission: Digest  # of the tree of files, see graders.trees
     token: str = Field("", max_length=1000, description="Lets a worker without a shared store fetch the files.")
     lease_seconds: float = Field(gt=0)  # without a sign of life for so long, another worker is asked
@@ -176,6 +186,7 @@ class Provenance(Message):
     challenge_version: str
     form: Identifier
     form_signature: str
+    calibration: Digest | None = None  # the SHA-256 of what the grader was given
     image: str  # the id of what the program ran in
     limits: dict[str, float]
     versions: dict[str, str]  # of Assay, Python, the engine
@@ -272,7 +283,10 @@ class FormRequest(Message):
 
 
 class FormReport(Message):
-    """What a forming worker answers: the digest of the files, which it has put into the store, and the brief."""
+    """What a forming worker answers: the digest of the files, which it has put into the store, and the brief.
+
+    Or why nobody may get this form, which is nobody's failure; or why there is none.
+    """
 
     version: Literal[1] = VERSION
     form: Identifier
@@ -280,12 +294,14 @@ class FormReport(Message):
     bundle: Digest | None = None
     brief: str = Field("", max_length=LONGEST_BRIEF)
     signature: str = Field("", max_length=200)
+    calibration: Calibration = ""
+    unfit: str = Field("", max_length=4000)
     failure: Failure | None = None
 
     @model_validator(mode="after")
-    def _a_bundle_or_a_failure(self) -> Self:
-        if (self.bundle is None) == (self.failure is None):
-            raise ValueError("a report has a bundle or a failure, and not both")
+    def _one_of_three(self) -> Self:
+        if (self.bundle is not None) + bool(self.unfit) + (self.failure is not None) != 1:
+            raise ValueError("a report has a bundle, or says that the form is unfit, or has a failure")
         return self
 
 
@@ -304,6 +320,8 @@ class Form:
     reference: str
     seed: bytes = field(repr=False)
     signature: str = ""  # what sets this form apart from others; two forms with one signature are the same
+    private: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)  # by name; packs overlay
+    calibration: str = field(default="", repr=False)  # what the challenge's `calibrate` gave; empty: it has none
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes that nobody can foretell without the seed, and that are the same each time."""
@@ -311,6 +329,19 @@ class Form:
 
     def random(self, purpose: str) -> random.Random:
         return random.Random(self.derive(purpose))  # noqa: S311  # its seed is secret; it has to be repeatable
+
+    def read_private(self, name: str) -> bytes:
+        """A file below private/. It never enters a room, and is in no bundle."""
+        if name not in self.private:
+            raise ChallengeInvalid(f"private/{name}: there is no such file, and it was asked for")
+        return self.private[name].read_bytes()
+
+    def load_private(self, name: str) -> Any:
+        """A private JSON file."""
+        try:
+            return json.loads(self.read_private(name))
+        except ValueError as error:
+            raise ChallengeInvalid(f"private/{name}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +361,10 @@ class Submission:
     files: Mapping[str, bytes]
     form: Form
     limits: Limits = Limits()  # what the manifest allows one room
-    private: Mapping[str, Path] = field(default_factory=dict, repr=False)  # by name below private/; packs overlay
+
+    @property
+    def private(self) -> Mapping[str, Path]:
+        return self.form.private
 
     def text(self, name: str, most: int = 256_000) -> str | None:
         """A text deliverable, or None when it is missing, too long or no UTF-8."""
@@ -343,23 +377,23 @@ class Submission:
             return None
 
     def read_private(self, name: str) -> bytes:
-        """An answer file. It never enters a room."""
-        if name not in self.private:
-            raise ChallengeInvalid(f"private/{name}: there is no such file; the grader asked for it")
-        return self.private[name].read_bytes()
+        """The form's; see there."""
+        return self.form.read_private(name)
 
     def load_private(self, name: str) -> Any:
-        """A private JSON file."""
-        try:
-            return json.loads(self.read_private(name))
-        except ValueError as error:
-            raise ChallengeInvalid(f"private/{name}: {error}") from None
+        return self.form.load_private(name)
 
 
 class Generator(Protocol):
     """A challenge's `generate`. The same form gives the same bundle, on every machine and each time."""
 
     def __call__(self, form: Form) -> Bundle: ...
+
+
+class Calibrator(Protocol):
+    """A challenge's `calibrate`: what is costly to find out about a form, as JSON text; FormUnfit refuses the form."""
+
+    def __call__(self, form: Form) -> str: ...
 
 
 class Grader(Protocol):

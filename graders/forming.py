@@ -4,6 +4,7 @@
     answer = worker.perform(request)                  FormRequest ─► FormReport, both as JSON text
 
 It runs the challenge's generator, so it holds challenges and the instance secret, and neither Docker nor a database.
+What calibrating a form takes, it takes here and once; a form that the challenge refuses is reported as unfit.
 The files go into the store, and the report names them by their digest: whoever forges one forges no files with it.
 """
 
@@ -15,6 +16,7 @@ from graders.contract import (
     Fault,
     FormReport,
     FormRequest,
+    FormUnfit,
     GraderFailed,
     GradersError,
 )
@@ -40,6 +42,8 @@ class FormingWorker:
         request = FormRequest.from_json(text)
         try:
             return self._make(request).to_json()
+        except FormUnfit as error:
+            return FormReport(form=request.form, fence=request.fence, unfit=in_words(error)).to_json()
         except (ChallengeInvalid, GraderFailed) as error:
             return _failed(request, Fault.AUTHOR, error)
         except (GradersError, OSError, MemoryError) as error:
@@ -56,6 +60,7 @@ class FormingWorker:
         form, bundle = forms.build(challenge, form)
         if len(bundle.brief) > LONGEST_BRIEF:
             raise GraderFailed(f"brief.md: longer than {LONGEST_BRIEF:,} characters: nobody reads that")
+        form = forms.calibrated(challenge, form)
         store = store_at(self._settings.portal_url, self._settings.store_folder, request.token)
         return FormReport(
             form=request.form,
@@ -63,6 +68,7 @@ class FormingWorker:
             bundle=store.put(bundle.files),
             brief=storable(bundle.brief),
             signature=form.signature,
+            calibration=form.calibration,
         )
 
 

@@ -1,7 +1,7 @@
 """Grades one submission: files in, findings out. No queue, no database, no Flask."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -53,7 +53,7 @@ def grade(
         raise SubmissionUnfit(f"submission: {complaint}")
     allowance = Allowance(challenge.manifest.grading_seconds)
     watched = WatchedSandbox(sandbox, limits, allowance, record, files)
-    submission = Submission(dict(files), form, limits, challenge.private)
+    submission = Submission(dict(files), replace(form, private=challenge.private), limits)
     try:
         with calling(challenge, "grader.py", allowance, record):
             findings = _checked(load_grader(challenge)(submission, watched), due(challenge))

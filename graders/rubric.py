@@ -85,6 +85,7 @@ class Manifest(Message):
     deliverables: tuple[str, ...] = Field(min_length=1, description="Files or folders that are handed in.")
     image: Key = "python"
     grading_seconds: int = Field(300, ge=5, le=3600, description="The grader may take so long, all in all.")
+    calibration_seconds: int = Field(300, ge=5, le=3600, description="Calibrating one form may take so long.")
     check: tuple[str, ...] = Field((), max_length=100, description="What candidates run to try their work; none: ().")
     check_seconds: int = Field(30, ge=1, le=600, description="That it may take, by the clock.")
     sidecars: tuple[Key, ...] = ()

@@ -64,6 +64,11 @@ class GradersSettings(BaseSettings):
         return Path(self.versions) if self.versions else self.state / "challenges"
 
     @property
+    def calibrations_folder(self) -> Path:
+        """What an author's commands found out about forms of theirs. It may be removed at any time."""
+        return self.state / "calibrations"
+
+    @property
     def secret_file(self) -> Path:
         if self.instance_secret_file:
             return Path(self.instance_secret_file)

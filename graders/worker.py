@@ -7,13 +7,14 @@ Every failure that can be foreseen becomes a report that says whose it is. Only 
 operator's is tried again, here or on another host, and in neither case is there a score.
 """
 
+import hashlib
 import json
 import platform
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from pydantic import ValidationError
@@ -26,6 +27,7 @@ from graders.contract import (
     Fault,
     Finding,
     Form,
+    FormUnfit,
     GraderFailed,
     GradersError,
     GradingReport,
@@ -74,11 +76,13 @@ class Course:
     def provenance(self) -> Provenance | None:
         if self.challenge is None or self.form is None:
             return None
+        calibration = self.form.calibration.encode()
         return Provenance(
             challenge_digest=self.challenge.digest,
             challenge_version=self.challenge.manifest.version,
             form=self.form.reference,
             form_signature=self.form.signature,
+            calibration=hashlib.sha256(calibration).hexdigest() if calibration else None,
             image=self.image,
             limits={name: float(value) for name, value in asdict(room_limits(self.challenge.manifest)).items()},
             versions={"assay": self.release, "python": platform.python_version(), "engine": self.engine},
@@ -130,6 +134,7 @@ class GradingWorker:
             course.form = forms.form_for(challenge.slug, manifest.version, request.form, self._secret)
         with course.phase("form"):
             course.form, _ = forms.build(challenge, course.form, course.record)
+            course.form = self._calibrated(course, challenge, course.form)
         with course.phase("engine"):
             engine = Engine(self._sandbox)
         with engine:
@@ -140,6 +145,18 @@ class GradingWorker:
                 rooms = DockerSandbox(engine, course.image, self._sandbox, owner)
                 rooms.sweep()
             return grading.grade(challenge, files, course.form, rooms, course.record).findings
+
+    def _calibrated(self, course: Course, challenge: Challenge, form: Form) -> Form:
+        """With what was kept beside the form. There is nothing of a form that another version of the challenge made,
+        nor of one that an operator's rehearsal made up: these are calibrated here."""
+        if kept := course.request.calibration:
+            return replace(form, calibration=kept)
+        try:
+            return forms.calibrated(challenge, form, course.record)
+        except FormUnfit as error:
+            raise GraderFailed(
+                f"generator.py: calibrate: refuses the form of this submission, in this version: {error}"
+            ) from error
 
     def _tree(self, request: GradingRequest) -> dict[str, bytes]:
         store = store_at(self._settings.portal_url, self._settings.store_folder, request.token)

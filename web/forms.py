@@ -1,7 +1,8 @@
 """Forms, made by workers that hold the challenge's generator, some of them before anybody needs one.
 
     fill: short of the pool ──► making ──► record ──► pool, or issued when an attempt holds it already
-    an attempt without one  ──►    ▲        └───────► failed, by the author's fault, and a person is told
+    an attempt without one  ──►    ▲        ├───────► unfit: its challenge refuses it, and another is made at once
+                                   │        └───────► failed, by the author's fault, and a person is told
                                    └── our own fault, or nobody knows of it: asked for again, ever more slowly
 
 The seed of a form is derived where it is made, from a secret that is not here. The same form comes out the same each
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from graders.contract import Fault, FormReport, FormRequest
 from graders.watch import storable
@@ -40,6 +41,7 @@ LONGEST_PAUSE: Final = timedelta(minutes=5)
 FIRST_REST: Final = timedelta(minutes=1)  # after a generator failed; twice as long each time, up to:
 LONGEST_REST: Final = timedelta(days=1)
 OTHERS: Final = 3  # forms that an attempt may be given in place of failed ones
+UNFIT_IN_A_ROW: Final = 20  # after which it is no matter of the seed
 LOOK_SECONDS: Final = 1.0  # between two looks at the pool
 
 
@@ -108,6 +110,7 @@ class Row:
     id: str
     fence: int
     asked_at: datetime | None
+    awaited: bool = False  # by an attempt
 
     @property
     def name(self) -> str:
@@ -117,7 +120,7 @@ class Row:
 def making(session: Session) -> list[Row]:
     """Those first that an attempt waits for, then the oldest."""
     held = exists().where(Attempt.form_id == Form.id)
-    found = select(Form.id, Form.fence, Form.asked_at).where(Form.state == FormState.MAKING)
+    found = select(Form.id, Form.fence, Form.asked_at, held).where(Form.state == FormState.MAKING)
     return [Row(*one) for one in session.execute(found.order_by(held.desc(), Form.created_at, Form.id))]
 
 
@@ -154,34 +157,71 @@ def record(session: Session, report: FormReport) -> Recorded:
             return _fail(session, form, at)
         again = f"{form.failure}; asked for again in {pause(form.fence).total_seconds():g} s"
         return Recorded(Outcome.AGAIN, f"form {form.id}: try {form.fence}: {again}")
+    if report.unfit:
+        form.failure, form.asked_at = storable(report.unfit), at
+        return _discard(session, form, at)
     held = session.scalar(select(Attempt.id).where(Attempt.form_id == form.id).limit(1)) is not None
     form.state = FormState.ISSUED if held else FormState.POOL
     form.bundle, form.brief, form.signature = report.bundle, storable(report.brief), storable(report.signature)
-    form.failure = None
+    form.calibration, form.failure = report.calibration or None, None
     return Recorded(Outcome.DONE, f"form {form.id}: made, and {form.state}")
+
+
+def _discard(session: Session, form: Form, at: datetime) -> Recorded:
+    """Nobody gets this one. The pool is filled up at the clock's next turn."""
+    version = session.get_one(ChallengeVersion, form.challenge_digest)
+    in_a_row = 1 + (session.scalar(_unfit_since_the_last_fit_one(version.digest)) or 0)
+    if in_a_row >= UNFIT_IN_A_ROW:
+        form.failure = f"generator.py: {in_a_row} forms in a row were unfit, the last because of {form.failure}"
+        return _fail(session, form, at)
+    form.state = FormState.UNFIT
+    _note(session, form, version)
+    replaced = _give_others(session, form, at)
+    why = f"{form.failure}; whoever waits for it gets another" if replaced else form.failure
+    return Recorded(Outcome.DONE, f"form {form.id} of {version.slug} {version.version}: unfit: {why}")
+
+
+def _unfit_since_the_last_fit_one(digest: str) -> Any:
+    fit = aliased(Form)
+    followed = select(fit.id).where(
+        fit.challenge_digest == digest, fit.bundle.is_not(None), fit.created_at >= Form.created_at
+    )
+    unfit = select(func.count(Form.id)).where(Form.challenge_digest == digest, Form.state == FormState.UNFIT)
+    return unfit.where(~followed.exists())
 
 
 def _fail(session: Session, form: Form, at: datetime) -> Recorded:
     """The generator cannot make this one. It may make others: so nobody who waits has to wait for its author."""
     form.state = FormState.FAILED
     version = session.get_one(ChallengeVersion, form.challenge_digest)
-    audit.note(
-        session, RECORDER, "form.failed", "form", form.id,
-        challenge=version.slug, digest=version.digest, message=form.failure,
-    )  # fmt: skip
+    _note(session, form, version)
     session.flush()
     failed = select(func.count(Form.id)).where(Form.challenge_digest == version.digest, Form.state == FormState.FAILED)
-    waiting = session.scalars(select(Attempt).where(Attempt.form_id == form.id, Attempt.started_at.is_(None))).all()
-    others = (session.scalar(failed) or 0) <= OTHERS
-    for attempt in waiting if others else ():
-        other = _another(session, version.digest, at)
-        attempt.form_id = other.id
-        audit.note(session, RECORDER, "attempt.form_changed", "attempt", attempt.id, form=other.id, failed=form.id)
-    why = "; whoever waits for it gets another" if waiting and others else ""
+    replaced = (session.scalar(failed) or 0) <= OTHERS and _give_others(session, form, at)
+    why = "; whoever waits for it gets another" if replaced else ""
     return Recorded(
         Outcome.FAILED,
         f"form {form.id} of {version.slug} {version.version}: its author has to mend it: {form.failure}{why}",
     )
+
+
+def _note(session: Session, form: Form, version: ChallengeVersion) -> None:
+    audit.note(
+        session, RECORDER, f"form.{form.state}", "form", form.id,
+        challenge=version.slug, digest=version.digest, message=form.failure,
+    )  # fmt: skip
+
+
+def _give_others(session: Session, form: Form, at: datetime) -> bool:
+    """To whoever waits for this one; whether there is anybody."""
+    waiting = session.scalars(select(Attempt).where(Attempt.form_id == form.id, Attempt.started_at.is_(None))).all()
+    for attempt in waiting:
+        other = _another(session, form.challenge_digest, at)
+        attempt.form_id = other.id
+        audit.note(
+            session, RECORDER, "attempt.form_changed", "attempt", attempt.id, form=other.id, instead_of=form.id
+        )  # fmt: skip
+    return bool(waiting)
 
 
 def _another(session: Session, digest: str, at: datetime) -> Form:
@@ -246,7 +286,7 @@ class Pool:
             fill(session, self._ready, now(session))
 
     def _ask(self, wanted: Sequence[Row]) -> Turn:
-        requests: list[FormRequest] = []
+        requests: list[tuple[FormRequest, bool]] = []
         seen = {row.id: row for row in wanted}
         with self._database.transaction() as session:
             at = now(session)
@@ -255,13 +295,13 @@ class Pool:
                 if form.fence == seen[form.id].fence:
                     form.fence += 1
                     form.asked_at = at
-                    requests.append(self._request(session, form))
+                    requests.append((self._request(session, form), seen[form.id].awaited))
         try:
             for row in wanted:
                 if row.asked_at is not None:
                     self._bell.forget_one(Kind.FORMS, row.name)
-            for request in requests:
-                self._bell.ask(request)
+            for request, awaited in requests:
+                self._bell.ask(request, at_front=awaited)
         except QueueUnavailable as error:
             self._watching_since = None
             return Turn(queue_away=str(error))

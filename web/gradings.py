@@ -156,10 +156,18 @@ def new_grading(
         regrade_id=regrade_id,
         repeats_id=repeats_id,
         candidate=attempt.candidate,
-        grading_seconds=version.manifest["grading_seconds"],
+        grading_seconds=_seconds(attempt, version),
         urgency=urgency,
         created_at=at,
     )
+
+
+def _seconds(attempt: Attempt, version: ChallengeVersion) -> int:
+    """What the manifest allows the grader, and the worker if it has to calibrate the form of another version anew."""
+    seconds: int = version.manifest["grading_seconds"]
+    if attempt.challenge_digest != version.digest:
+        seconds += read_manifest(version).calibration_seconds
+    return seconds
 
 
 # ------------------------------------------------------------------------------------------------------- recording

@@ -300,7 +300,7 @@ class Doorbell(Bell):
         signs = self.look_for(Kind.GRADING, [_grading(*one) for one in tries])
         return {one: signs[_grading(*one)] for one in tries}
 
-    def ask(self, request: CheckRequest | FormRequest) -> None:
+    def ask(self, request: CheckRequest | FormRequest, *, at_front: bool = False) -> None:
         """Ring for a check or for a form: each has a line of its own.
 
         Once for each fence: who presses Run twice would otherwise have two workers at it.
@@ -308,7 +308,7 @@ class Doorbell(Bell):
         kind, name = Kind.CHECKS if isinstance(request, CheckRequest) else Kind.FORMS, _name(request)
         with self._reached():
             if self._redis.set(rung_key(name), 1, nx=True, ex=FORGOTTEN_SECONDS):
-                Line(kind, self._redis).send(name, request.to_json())
+                Line(kind, self._redis).send(name, request.to_json(), at_front=at_front)
 
     def look_for(self, kind: Kind, names: Sequence[str]) -> dict[str, Sign]:
         """A sign for each of these messages."""

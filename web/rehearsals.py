@@ -47,7 +47,9 @@ def rehearse(session: Session, slug: str, work: gradings.Work) -> Rehearsal:
     """Hand something in, on a form of its own. It is graded before those that nobody waits for."""
     version = published(session, slug)
     at = now(session)
-    form = Form(challenge_digest=version.digest, reference=new_id(), state=FormState.ISSUED, created_at=at)
+    ready = _calibrated_form(session, version)
+    form = ready or Form(challenge_digest=version.digest, reference=new_id(), created_at=at)
+    form.state = FormState.ISSUED
     session.add(form)
     session.flush()
     attempt = Attempt(
@@ -56,8 +58,18 @@ def rehearse(session: Session, slug: str, work: gradings.Work) -> Rehearsal:
     session.add(attempt)
     session.flush()
     submission = gradings.accept(session, attempt.id, work, new_id(), urgency=Urgency.AWAITED)
-    grading = session.scalars(select(Grading.id).where(Grading.submission_id == submission.id)).one()
-    return Rehearsal(submission.id, grading, version)
+    grading = session.scalars(select(Grading).where(Grading.submission_id == submission.id)).one()
+    if ready is None:  # then the grading worker calibrates the form, if there is anything to calibrate
+        grading.grading_seconds += gradings.read_manifest(version).calibration_seconds
+    return Rehearsal(submission.id, grading.id, version)
+
+
+def _calibrated_form(session: Session, version: ChallengeVersion) -> Form | None:
+    """One of the pool, if its challenge calibrates forms: it might refuse one that was made up here."""
+    free = select(Form).where(
+        Form.challenge_digest == version.digest, Form.state == FormState.POOL, Form.calibration.is_not(None)
+    )
+    return session.scalar(free.order_by(Form.created_at).limit(1).with_for_update(skip_locked=True))
 
 
 class _TakenBack(Exception):

@@ -385,19 +385,22 @@ def _request(
     session: Session, grading: Grading, settings: GradingSettings, token_for: Callable[[str], str]
 ) -> GradingRequest:
     found = session.execute(
-        select(ChallengeVersion.slug, Form.reference, Submission.tree)
+        select(ChallengeVersion.slug, Form.reference, Form.challenge_digest, Form.calibration, Submission.tree)
         .select_from(Submission)
         .join(Attempt, Attempt.id == Submission.attempt_id)
         .join(Form, Form.id == Attempt.form_id)
         .join(ChallengeVersion, ChallengeVersion.digest == grading.challenge_digest)
         .where(Submission.id == grading.submission_id)
     ).one()
+    # What another version of the challenge found out about the form says nothing to this one's grader.
+    calibration = found.calibration if found.challenge_digest == grading.challenge_digest else None
     return GradingRequest(
         grading=grading.id,
         fence=grading.fence,
         challenge=found.slug,
         challenge_digest=grading.challenge_digest,
         form=found.reference,
+        calibration=calibration or "",
         submission=found.tree,
         token=token_for(found.tree),
         lease_seconds=settings.lease_seconds,

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import click
 
-from graders import forms, grading, scoring
+from graders import grading, scoring
+from graders.author.calibrations import Calibrations
+from graders.author.handouts import Handout, hand_out
 from graders.author.proof import Proof, Row, prove
 from graders.author.scaffold import write_challenge
 from graders.author.trials import Landing, rooms_for
@@ -29,6 +31,14 @@ from sandbox.settings import SandboxSettings
 
 LEFT_OUT: Final = frozenset({"__pycache__", ".pytest_cache", ".ipynb_checkpoints", ".git", ".venv", ".DS_Store"})
 CHALLENGE: Final = "CHALLENGE is a challenge's folder, or the name of one in the folders of `assay settings`."
+PACK: Final = click.option(
+    "--pack",
+    "packs",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A pack of private files to lay over the challenge's own, after those of ASSAY_PACKS; may be given again.",
+)
 
 
 class Seed(click.ParamType[str]):
@@ -41,6 +51,11 @@ class Seed(click.ParamType[str]):
         if not (1 <= len(text) <= 40 and text.replace("-", "").isalnum() and text.isascii()):
             self.fail(f"{text!r}: at most 40 letters, digits and hyphens", parameter, context)
         return text
+
+
+def settings_with(packs: Sequence[Path]) -> GradersSettings:
+    settings = GradersSettings()
+    return settings.model_copy(update={"packs": (*settings.packs, *packs)})
 
 
 def find_challenge(name: str, settings: GradersSettings) -> Challenge:
@@ -134,20 +149,31 @@ def _as_typed(path: Path) -> Path:
 @click.command(epilog=CHALLENGE)
 @click.argument("challenge")
 @click.option("--forms", "count", type=click.IntRange(1, 50), default=2, show_default=True, help="Forms to try it on.")
+@PACK
 @click.option("--at-once", type=click.IntRange(1, 64), help="Gradings at a time; as many as there are processors.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-def check(challenge: str, count: int, at_once: int | None, as_json: bool) -> int:
+def check(challenge: str, count: int, packs: Sequence[Path], at_once: int | None, as_json: bool) -> int:
     """Prove a challenge: what is right earns its points, and nothing else does.
 
     Grades every solution, the starter, a submission without files, and cheats that are made from the perfect solution,
     all as a worker would. Exit code 1 when something is to mend; each line says what.
+
+    A form that the challenge's calibrate refuses is discarded, which is said, and the seed's next one taken. What
+    calibrating gave is kept in the folder of the state, until the challenge changes.
     """
-    settings = SandboxSettings()
+    settings = settings_with(packs)
     try:
-        found = find_challenge(challenge, GradersSettings())
-        lanes = at_once or os.cpu_count() or 1
-        packs = GradersSettings().packs
-        proof = prove(found, packs, settings, count=count, lanes=lanes, told=_tell_progress)
+        found = find_challenge(challenge, settings)
+        proof = prove(
+            found,
+            settings.packs,
+            SandboxSettings(),
+            count=count,
+            lanes=at_once or os.cpu_count() or 1,
+            calibrate=Calibrations(settings.calibrations_folder).calibrated,
+            told=_tell_progress,
+            discarded=_tell_discarded,
+        )
     except ChallengeInvalid as error:
         proof = Proof(Path(challenge).resolve().name, complaints=list(error.problems))
     except GraderFailed as error:
@@ -163,6 +189,10 @@ def _tell_progress(done: int, planned: int, landing: Landing) -> None:
         click.echo(
             f"\r\x1b[K{done} of {planned} graded, the last was {trial.name} on form {trial.seed}", nl=False, err=True
         )
+
+
+def _tell_discarded(sentence: str) -> None:
+    click.echo(sentence, err=True)
 
 
 def _clear_progress() -> None:
@@ -248,18 +278,26 @@ def _credit(credit: float | None) -> str:
 @click.argument("challenge")
 @click.option("--seed", type=Seed(), required=True, help="Of the form: any word or number.")
 @click.option("--out", metavar="DIR", required=True, type=click.Path(path_type=Path), help="A new or empty folder.")
-def form(challenge: str, seed: str, out: Path) -> None:
-    """Write what the candidate of one form gets: the brief as BRIEF.md, and the files to begin with."""
+@PACK
+def form(challenge: str, seed: str, out: Path, packs: Sequence[Path]) -> None:
+    """Write what the candidate of one form gets: the brief as BRIEF.md, and the files to begin with.
+
+    A form that the challenge's calibrate refuses is discarded, which is said, and the seed's next one taken.
+    """
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise click.BadParameter(f"{out}: is there already, and not an empty folder", param_hint="--out")
-    found = find_challenge(challenge, GradersSettings())
-    built, bundle = forms.build(found, forms.author_form(found, seed))
-    for name, content in {"BRIEF.md": bundle.brief.encode(), **bundle.files}.items():
+    settings = settings_with(packs)
+    handout = _hand_out(find_challenge(challenge, settings), settings, seed)
+    for name, content in {"BRIEF.md": handout.bundle.brief.encode(), **handout.files}.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    click.echo(built.signature)
-    click.echo(f"{len(bundle.files)} files and the brief are in {out}", err=True)
+    click.echo(handout.form.signature)
+    click.echo(f"{len(handout.files)} files and the brief are in {out}", err=True)
+
+
+def _hand_out(challenge: Challenge, settings: GradersSettings, seed: str) -> Handout:
+    return hand_out(challenge, seed, Calibrations(settings.calibrations_folder).calibrated, _tell_discarded)
 
 
 # ----------------------------------------------------------------------------------------------------- assay grade
@@ -269,21 +307,23 @@ def form(challenge: str, seed: str, out: Path) -> None:
 @click.argument("challenge")
 @click.argument("submission", metavar="SUBMISSION_DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--seed", type=Seed(), default="1", show_default=True, help="Of the form that it answers.")
+@PACK
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of sentences.")
-def grade(challenge: str, submission: Path, seed: str, as_json: bool) -> int:
-    """Grade a folder exactly as a worker would.
+def grade(challenge: str, submission: Path, seed: str, packs: Sequence[Path], as_json: bool) -> int:
+    """Grade a folder exactly as a worker would. The form of a seed is the one that `assay form` writes.
 
     Exit code 0 whatever the submission earns; 1 when the challenge itself is at fault, or the folder cannot be handed
     in; 3 when the sandbox is not there.
     """
-    found = find_challenge(challenge, GradersSettings())
+    ours = settings_with(packs)
+    found = find_challenge(challenge, ours)
     files = read_submission(submission, found.manifest.submission)
     for missing in [name for name in found.manifest.deliverables if not _is_there(name, files)]:
         click.echo(f"note: {missing}: is to be handed in, and is not there", err=True)
     settings = SandboxSettings()
     graded: Graded | None = None
     failure: Failure | None = None
-    built, _ = forms.build(found, forms.author_form(found, seed))
+    built = _hand_out(found, ours, seed).form
     try:
         with Engine(settings) as engine:
             graded = grading.grade(found, files, built, rooms_for(engine, settings, found.manifest.image))

@@ -1,6 +1,6 @@
 """Proves a challenge: that it gives points for what is right and for nothing else, before a candidate meets it.
 
-    read ─► forms: built twice, alike; of two seeds, different
+    read ─► forms: fit, calibrated once; built twice, alike; of two seeds, different
          ─► solutions, the starter, an empty hand, planted cheats ─► graded as a worker grades ─► where did they land?
          ─► every criterion: earned by one, missed by another
 
@@ -16,10 +16,11 @@ from typing import Final
 
 from graders import forms, notebooks, scoring
 from graders.author import cheats
+from graders.author.handouts import Handout, hand_out, handed_in
 from graders.author.public import try_public_checks
 from graders.author.trials import Landing, Secrets, Trial, land, rooms_for
 from graders.challenge import Challenge, Solution, read_solutions, room_limits
-from graders.contract import Finding, Submission
+from graders.contract import Finding, Form, Submission
 from graders.rubric import Judge
 from graders.trees import digest_of
 from sandbox.docker import Engine
@@ -71,19 +72,29 @@ def prove(
     *,
     count: int,
     lanes: int,
+    calibrate: Callable[[Challenge, Form], Form],
     told: Callable[[int, int, Landing], None],
+    discarded: Callable[[str], object],
 ) -> Proof:
-    """Everything that can be found out; complaints are sentences for the author."""
+    """Everything that can be found out; complaints are sentences for the author. `discarded` hears of unfit forms."""
     solutions = read_solutions(challenge)
     due = [key for key, criterion in challenge.rubric.criteria.items() if criterion.judged_by is Judge.TESTS]
     proof = Proof(challenge.slug, due)
     proof.complaints += on_paper(challenge) + among(solutions)
     seeds = [str(number) for number in range(1, count + 1)]
-    starters, complaints = try_forms(challenge, seeds)
-    proof.complaints += complaints
-    material = material_of(challenge, solutions, starters, settings)
-    proof.complaints += public_checks(challenge, solutions, starters, settings)
-    trials, proof.left_out = plan(solutions, starters, material)
+    handouts = {seed: hand_out(challenge, seed, calibrate, discarded) for seed in seeds}
+    proof.complaints += try_forms(challenge, handouts)
+    solved = {
+        (solution.name, seed): handed_in(challenge, solution, handout)
+        for seed, handout in handouts.items()
+        for solution in solutions
+    }
+    perfect = next((one for one in solutions if one.expect.kind == "perfect"), None)
+    material = None
+    if perfect is not None:
+        material = material_of(challenge, handouts["1"], solved[perfect.name, "1"], settings)
+    proof.complaints += public_checks(challenge, perfect, handouts["1"], settings)
+    trials, proof.left_out = plan(solved, handouts, perfect, material)
     landings: list[Landing] = []
 
     def note(landing: Landing) -> None:
@@ -139,14 +150,13 @@ def among(solutions: Sequence[Solution]) -> list[str]:
     return found
 
 
-def try_forms(challenge: Challenge, seeds: Sequence[str]) -> tuple[dict[str, Mapping[str, bytes]], list[str]]:
-    """What candidates of each form get, and whether it is the same each time and their own."""
+def try_forms(challenge: Challenge, handouts: Mapping[str, Handout]) -> list[str]:
+    """Whether what candidates of each form get is the same each time, and their own, and gives nothing away."""
     secrets, found = Secrets(challenge), []
-    starters: dict[str, Mapping[str, bytes]] = {}
     signatures: dict[str, str] = {}
-    for seed in seeds:
-        form, bundle = forms.build(challenge, forms.author_form(challenge, seed))
-        again = forms.build(challenge, forms.author_form(challenge, seed))[1]
+    for seed, handout in handouts.items():
+        form, bundle = handout.form, handout.bundle
+        again = forms.build(challenge, form)[1]
         if bundle != again:
             differing = sorted(
                 name for name in {*bundle.files, *again.files} if bundle.files.get(name) != again.files.get(name)
@@ -157,30 +167,23 @@ def try_forms(challenge: Challenge, seeds: Sequence[str]) -> tuple[dict[str, Map
             )
         for name, content in bundle.files.items():
             found += [f"form {seed}: {leak}" for leak in secrets.found_in(f"the candidate's {name}", content)]
-        starters[seed] = bundle.files
+        calibration = secrets.found_in("its calibration, which the portal keeps", form.calibration.encode())
+        found += [f"form {seed}: {leak}" for leak in calibration]
         signatures[seed] = f"{form.signature} {digest_of(bundle.files)}"
-    if (challenge.folder / "generator.py").exists() and len(set(signatures.values())) < len(seeds):
-        found.append(f"generator.py: of {len(seeds)} seeds two give the same form: nothing in it varies")
-    return starters, found
+    if (challenge.folder / "generator.py").exists() and len(set(signatures.values())) < len(handouts):
+        found.append(f"generator.py: of {len(handouts)} seeds two give the same form: nothing in it varies")
+    return found
 
 
 def material_of(
-    challenge: Challenge,
-    solutions: Sequence[Solution],
-    starters: Mapping[str, Mapping[str, bytes]],
-    settings: SandboxSettings,
-) -> cheats.Material | None:
+    challenge: Challenge, handout: Handout, perfect: Mapping[str, bytes], settings: SandboxSettings
+) -> cheats.Material:
     """What cheats are made from: a perfect solution, and what its notebooks compute on the first candidate's rows."""
-    perfect = next((one for one in solutions if one.expect.kind == "perfect"), None)
-    if perfect is None:
-        return None
-    seed, starter = next(iter(starters.items()))
-    material = cheats.Material(starter, perfect.files, challenge.manifest.deliverables)
+    material = cheats.Material(handout.files, perfect, challenge.manifest.deliverables)
     limits = room_limits(challenge.manifest)
     if not material.notebooks or any(getattr(limits, name) < least for name, least in notebooks.LEAST.items()):
         return material
-    files = {**starter, **perfect.files}
-    submission = Submission(files, forms.author_form(challenge, seed), limits)
+    submission = Submission(perfect, handout.form, limits)
     with Engine(settings) as engine:
         rooms = rooms_for(engine, settings, challenge.manifest.image)
         computed = {
@@ -191,38 +194,32 @@ def material_of(
 
 
 def public_checks(
-    challenge: Challenge,
-    solutions: Sequence[Solution],
-    starters: Mapping[str, Mapping[str, bytes]],
-    settings: SandboxSettings,
+    challenge: Challenge, perfect: Solution | None, handout: Handout, settings: SandboxSettings
 ) -> list[str]:
     """Whether what candidates run with Run can be run."""
     if not challenge.manifest.check:
         return []
-    perfect = next((one for one in solutions if one.expect.kind == "perfect"), None)
     with Engine(settings) as engine:
         rooms = rooms_for(engine, settings, challenge.manifest.image)
-        return try_public_checks(challenge, next(iter(starters.values())), perfect, rooms)
+        return try_public_checks(challenge, handout, perfect, rooms)
 
 
 def plan(
-    solutions: Sequence[Solution], starters: Mapping[str, Mapping[str, bytes]], material: cheats.Material | None
+    solved: Mapping[tuple[str, str], Mapping[str, bytes]],
+    handouts: Mapping[str, Handout],
+    perfect: Solution | None,
+    material: cheats.Material | None,
 ) -> tuple[list[Trial], dict[str, str]]:
-    """What is to be graded. Candidates hand in what they got, with changes: so a solution lies over the starter."""
-    first = next(iter(starters))
-    trials = [
-        Trial("solution", one.name, seed, {**starter, **one.files})
-        for seed, starter in starters.items()
-        for one in solutions
-    ]
-    trials += [Trial("starter", "starter", seed, starter) for seed, starter in starters.items()]
-    trials.append(Trial("nothing", "nothing at all", first, {}))
-    if material is None:
+    """What is to be graded. `solved`: what each solution hands in on each form."""
+    first, handout = next(iter(handouts.items()))
+    trials = [Trial("solution", name, seed, handouts[seed].form, files) for (name, seed), files in solved.items()]
+    trials += [Trial("starter", "starter", seed, one.form, one.files) for seed, one in handouts.items()]
+    trials.append(Trial("nothing", "nothing at all", first, handout.form, {}))
+    if perfect is None or material is None:
         return trials, dict.fromkeys((recipe.name for recipe in cheats.CHEATS), "there is no perfect solution")
-    perfect = next(one for one in solutions if one.expect.kind == "perfect")
-    trials.append(Trial("again", perfect.name, first, {**starters[first], **perfect.files}))
+    trials.append(Trial("again", perfect.name, first, handout.form, solved[perfect.name, first]))
     planted, left_out = cheats.plant(material)
-    trials += [Trial("cheat", cheat.name, first, cheat.files) for cheat in planted]
+    trials += [Trial("cheat", cheat.name, first, handout.form, cheat.files) for cheat in planted]
     return trials, left_out
 
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 
 from graders import checking
+from graders.author.handouts import Handout, handed_in
 from graders.challenge import Challenge, Solution, room_limits
 from graders.strict import printable
 from sandbox import Ending, Execution, Sandbox
@@ -14,9 +15,7 @@ from sandbox import Ending, Execution, Sandbox
 __all__ = ["try_public_checks"]
 
 
-def try_public_checks(
-    challenge: Challenge, starter: Mapping[str, bytes], perfect: Solution | None, sandbox: Sandbox
-) -> list[str]:
+def try_public_checks(challenge: Challenge, handout: Handout, perfect: Solution | None, sandbox: Sandbox) -> list[str]:
     """Sentences for the author. On the starter the command may say what it likes, if only it comes to an end."""
     manifest = challenge.manifest
     if not manifest.check:
@@ -26,12 +25,12 @@ def try_public_checks(
         return checking.check(manifest.check, files, sandbox, room_limits(manifest), manifest.check_seconds)
 
     where = f"challenge.toml: check: {shlex.join(manifest.check)}"
-    done, said = run(starter)
+    done, said = run(handout.files)
     if done.ending is not Ending.EXITED:
         return [f"{where}: on the starter: {done.ending}: {_last(said)}: candidates could never run it"]
     if perfect is None:
         return []
-    done, said = run({**starter, **perfect.files})
+    done, said = run(handed_in(challenge, perfect, handout))
     if not done.ok:
         how = done.ending if done.exit_code is None else f"exit code {done.exit_code}"
         return [

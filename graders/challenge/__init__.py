@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Final, cast
 from graders.challenge import mistakes
 from graders.challenge.loading import load
 from graders.challenge.reading import read_table, read_text
-from graders.contract import ChallengeInvalid, Generator, Grader
+from graders.contract import Calibrator, ChallengeInvalid, Form, Generator, Grader
 from graders.rubric import Expectation, Manifest, Questions, Rubric
 from graders.trees import digest_of_hashes
 from sandbox import Limits, SandboxMisused
@@ -29,8 +29,10 @@ from sandbox.checks import check_files, check_name
 __all__ = [
     "Challenge",
     "Solution",
+    "load_calibrator",
     "load_generator",
     "load_grader",
+    "load_solver",
     "read_challenge",
     "read_solutions",
     "room_limits",
@@ -42,10 +44,15 @@ KEY: Final = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 # Neither changes a score nor is seen by a candidate: not part of the digest, and of no copy.
 APART: Final = frozenset({"solutions", "README.md"})  # at the top of the folder
+SOLVER: Final = "solution.py"
+NOT_HANDED_IN: Final = frozenset({SOLVER, "expect.toml"})  # at the top of a solution's folder
 DROPPINGS: Final = (
     "__pycache__", "*.pyc", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints",
     ".git", ".idea", ".vscode", ".DS_Store", "Thumbs.db", "desktop.ini", "*~", ".*.sw?", ".#*", "#*#",
 )  # fmt: skip
+
+PARAMETERS: Final = {"grade": "submission, sandbox", "generate": "form", "solve": "form, given"}
+Solver = Callable[[Form, Mapping[str, bytes]], Mapping[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class Solution:
     name: str
     files: Mapping[str, bytes] = field(repr=False)
     expect: Expectation
+    solves: bool = False  # it has a solution.py, which makes more of a form; see graders.author.handouts
 
 
 def read_challenge(folder: Path, packs: Sequence[Path] = ()) -> Challenge:
@@ -112,7 +120,10 @@ def starter_files(challenge: Challenge) -> dict[str, bytes]:
 
 
 def read_solutions(challenge: Challenge) -> tuple[Solution, ...]:
-    """The reference solutions, by name. Each lies in a folder with its expect.toml, which is not handed in."""
+    """The reference solutions, by name. Each lies in a folder with its expect.toml, which is not handed in.
+
+    Neither is its solution.py: that is code of the author's, which makes files for a form.
+    """
     problems: list[str] = []
     found = []
     folder = challenge.folder / "solutions"
@@ -125,11 +136,16 @@ def read_solutions(challenge: Challenge) -> tuple[Solution, ...]:
                 f"{name}: a solution is a folder; its name has small letters and digits, with - or _ between"
             )
             continue
-        files = _walk(place, problems, frozenset({"expect.toml"}), name)
+        files = _walk(place, problems, NOT_HANDED_IN, name)
+        solves = (place / SOLVER).is_file()
+        if solves and SOLVER in challenge.manifest.deliverables:
+            problems.append(
+                f"{name}/{SOLVER}: is a deliverable, and code that makes a solution: rename the deliverable"
+            )
         expect = read_table(place / "expect.toml", f"{name}/expect.toml", Expectation, problems)
         if expect is not None:
             problems += mistakes.in_expectation(f"{name}/expect.toml", expect, challenge.rubric)
-            found.append(Solution(place.name, {one: path.read_bytes() for one, path in files.items()}, expect))
+            found.append(Solution(place.name, {one: path.read_bytes() for one, path in files.items()}, expect, solves))
     if problems:
         raise ChallengeInvalid(*problems)
     return tuple(found)
@@ -137,21 +153,32 @@ def read_solutions(challenge: Challenge) -> tuple[Solution, ...]:
 
 def load_grader(challenge: Challenge) -> Grader:
     """Import grader.py. Whatever its code raises is raised here: graders.challenge.calling puts it into a sentence."""
-    return cast(Grader, _function(load(challenge.folder, challenge.slug, "grader"), "grade"))
+    return cast(Grader, _function(load(challenge.folder, challenge.slug, "grader"), "grade", "grader.py"))
 
 
 def load_generator(challenge: Challenge) -> Generator | None:
     if "generator.py" not in challenge.files:
         return None
-    return cast(Generator, _function(load(challenge.folder, challenge.slug, "generator"), "generate"))
+    module = load(challenge.folder, challenge.slug, "generator")
+    return cast(Generator, _function(module, "generate", "generator.py"))
 
 
-def _function(module: ModuleType, name: str) -> object:
+def load_calibrator(challenge: Challenge) -> Calibrator | None:
+    if "generator.py" not in challenge.files:
+        return None
+    return cast(Calibrator | None, getattr(load(challenge.folder, challenge.slug, "generator"), "calibrate", None))
+
+
+def load_solver(challenge: Challenge, solution: Solution) -> Solver:
+    """Import a solution's own code, in which `from ...faults import x` reaches what lies beside grader.py."""
+    module = load(challenge.folder, challenge.slug, f"solutions.{solution.name}.solution")
+    return cast(Solver, _function(module, "solve", f"solutions/{solution.name}/{SOLVER}"))
+
+
+def _function(module: ModuleType, name: str, file: str) -> object:
     function = getattr(module, name, None)
     if not callable(function):
-        file = f"{module.__name__.rpartition('.')[2]}.py"
-        parameter = "form" if name == "generate" else "submission, sandbox"
-        raise ChallengeInvalid(f"{file}: {name}: there is no such function: define {name}({parameter})")
+        raise ChallengeInvalid(f"{file}: {name}: there is no such function: define {name}({PARAMETERS[name]})")
     return cast(object, function)
 
 

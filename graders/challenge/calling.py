@@ -42,14 +42,15 @@ def calling(challenge: Challenge, what: str, allowance: Allowance, record: Recor
     except Overrun as error:
         raise GraderFailed(
             f"{_place(challenge, error, what)}: no end after {allowance.seconds:g} s of its own work and of programs "
-            "that it ran: let it do less; a grader's time is grading_seconds in challenge.toml"
+            "that it ran: let it do less; a grader's time is grading_seconds in challenge.toml, calibrate's is "
+            "calibration_seconds"
         ) from error
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
             raise
         if isinstance(error, SystemExit) and _is_of_ours(error):  # somebody told this process to end
             raise
-        raise GraderFailed(f"{_place(challenge, error, what)}: {_words(challenge, error)}") from error
+        raise GraderFailed(f"{_place(challenge, error, what)}: {_words(challenge, error, what)}") from error
     finally:
         stream.flush()
         record.printed = storable(record.printed + printed.text())[:LONGEST_PRINT]
@@ -87,17 +88,18 @@ def _place(challenge: Challenge, error: BaseException, what: str) -> str:
     return place
 
 
-def _words(challenge: Challenge, error: BaseException) -> str:
+def _words(challenge: Challenge, error: BaseException, what: str) -> str:
     if isinstance(error, GraderFailed):  # of ours, about something that the author's code asked for or gave
         return str(error)
     if isinstance(error, ValidationError):
         return f"{error.title}: {first_fault(error)}"
     if isinstance(error, SystemExit):
-        return "it ends the process: a grader returns its findings, a generator its bundle"
+        return "it ends the process: a grader returns its findings, a generator its bundle, a solution its files"
     said = storable(_said(error)).strip()
     words = f"{type(error).__name__}: {said[:LONGEST_SENTENCE]}" if said else type(error).__name__
     if isinstance(error, ModuleNotFoundError) and error.name and f"{error.name}.py" in challenge.files:
-        words += f": it lies beside this file: write `from . import {error.name}`"
+        beside, dots = ("grader.py", "...") if what.startswith("solutions/") else ("this file", ".")
+        words += f": it lies beside {beside}: write `from {dots} import {error.name}`"
     return words
 
 

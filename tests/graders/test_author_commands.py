@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from graders import forms
 from tests.graders.author import assay, change, document, new_challenge
+from tests.graders.calibrating import calibrating, calls
+from tests.graders.folders import write_files
 from web.settings import PROJECT
 
 # ------------------------------------------------------------------------------------------------------- assay new
@@ -68,6 +71,31 @@ def test_form_does_not_write_into_what_is_there(tmp_path: Path) -> None:
         assert (ended.returncode, ended.stdout) == (2, "")
         assert "is there already, and not an empty folder" in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_form_discards_what_is_unfit_and_remembers_it(tmp_path: Path) -> None:
+    challenge = calibrating(tmp_path)
+    first = {seed: forms.author_form(challenge, seed) for seed in map(str, range(1, 20))}
+    seed = next(seed for seed, form in first.items() if form.reference == f"seed-{seed}-2")
+    (tmp_path / "calls").unlink()
+    said = f"form seed-{seed}: is discarded: gate 3: seed-{seed} tells nobody from nobody\n"
+    for out in ("one", "two"):
+        ended = assay("form", challenge.folder, "--seed", seed, "--out", tmp_path / out, ASSAY_STATE=str(tmp_path))
+        assert (ended.returncode, ended.stdout) == (0, first[seed].signature + "\n"), ended.stderr
+        assert ended.stderr == f"{said}1 files and the brief are in {tmp_path / out}\n"
+    assert calls(tmp_path) == [f"seed-{seed}", f"seed-{seed}-2"]
+    assert (tmp_path / "one" / "sum.py").read_bytes() == (tmp_path / "two" / "sum.py").read_bytes()
+
+
+def test_form_takes_a_pack_of_private_files(tmp_path: Path) -> None:
+    challenge = calibrating(tmp_path)
+    write_files(tmp_path / "pack", {"sums/private/answers.json": "[8, 13]"})
+    for most, more in ((5, ()), (13, ("--pack", tmp_path / "pack"))):
+        words = ("--seed", "1", "--out", tmp_path / str(most), *more)
+        assert assay("form", challenge.folder, *words, ASSAY_STATE=str(tmp_path)).returncode == 0
+        assert f"to at most {most}." in (tmp_path / str(most) / "BRIEF.md").read_text()
+    ended = assay("form", challenge.folder, "--seed", "1", "--out", tmp_path / "3", "--pack", tmp_path / "none")
+    assert (ended.returncode, "does not exist" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

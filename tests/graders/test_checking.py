@@ -7,10 +7,20 @@ from typing import Any
 
 import pytest
 
+from graders.author.handouts import Handout
 from graders.author.public import try_public_checks
 from graders.challenge import read_challenge, read_solutions
 from graders.checking import CheckingWorker, WorkUnfit, check, completed, cut
-from graders.contract import LONGEST_OUTPUT, CheckReport, CheckRequest, Failure, Fault, MessageUnreadable, RoomLimits
+from graders.contract import (
+    LONGEST_OUTPUT,
+    Bundle,
+    CheckReport,
+    CheckRequest,
+    Failure,
+    Fault,
+    MessageUnreadable,
+    RoomLimits,
+)
 from graders.settings import GradersSettings
 from graders.trees import FolderStore
 from sandbox import Ending, Execution, Limits, Sandbox
@@ -19,6 +29,7 @@ from sandbox.docker import Engine
 from sandbox.settings import SandboxSettings
 from tests.graders.author import change, new_challenge
 from tests.graders.fake_sandbox import FakeSandbox, ended
+from tests.graders.made import FORM
 
 WORK = {"main.py": b"print(6 * 7)\n"}
 GIVEN = {"main.py": b"raise SystemExit\n", "check.py": b"import main\nprint('checked')\n", "README.md": b"Read.\n"}
@@ -219,13 +230,16 @@ def test_long_output_keeps_its_beginning_and_its_end() -> None:
 # What an author is told
 
 
+HANDOUT = Handout(FORM, Bundle({"notes.md": b""}))
+
+
 def tried(folder: Path, answer: Sequence[Execution], check: str = '["python3", "check.py"]') -> list[str]:
     place = new_challenge(folder)
     change(place / "challenge.toml", "grading_seconds = 60", f"grading_seconds = 60\ncheck = {check}")
     challenge = read_challenge(place)
     perfect = next(one for one in read_solutions(challenge) if one.expect.kind == "perfect")
     said = iter(answer)
-    return try_public_checks(challenge, {"notes.md": b""}, perfect, FakeSandbox(lambda _: next(said)))
+    return try_public_checks(challenge, HANDOUT, perfect, FakeSandbox(lambda _: next(said)))
 
 
 FAILS = Execution(Ending.EXITED, 1, b"1 of 6\n\n", b"", 0.1)
@@ -255,6 +269,6 @@ def test_a_check_whose_file_is_missing_is_told_of(tmp_path: Path, sandbox: Sandb
     change(place / "challenge.toml", "grading_seconds = 60", 'grading_seconds = 60\ncheck = ["python3", "check.py"]')
     challenge = read_challenge(place)
     perfect = next(one for one in read_solutions(challenge) if one.expect.kind == "perfect")
-    (told,) = try_public_checks(challenge, {"notes.md": b""}, perfect, sandbox)
+    (told,) = try_public_checks(challenge, HANDOUT, perfect, sandbox)
     assert "exit code 2: " in told
     assert "can't open file" in told

@@ -1,6 +1,7 @@
 """The two messages: what is sent is what is read, and nothing else is read."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,8 +191,17 @@ def test_a_text_is_none_when_it_is_missing_too_long_or_no_text() -> None:
 
 def test_a_private_file_that_is_missing_or_broken_is_its_authors_to_mend(tmp_path: Any) -> None:
     (tmp_path / "broken.json").write_text("{")
-    submission = Submission({}, Form("sums", "1.0.0", "r", b"s"), private={"broken.json": tmp_path / "broken.json"})
-    with pytest.raises(ChallengeInvalid, match=r"private/answers\.json: there is no such file"):
-        submission.load_private("answers.json")
-    with pytest.raises(ChallengeInvalid, match=r"private/broken\.json: "):
-        submission.load_private("broken.json")
+    form = Form("sums", "1.0.0", "r", b"s", private={"broken.json": tmp_path / "broken.json"})
+    for asked in (form, Submission({}, form)):
+        with pytest.raises(ChallengeInvalid, match=r"private/answers\.json: there is no such file"):
+            asked.load_private("answers.json")
+        with pytest.raises(ChallengeInvalid, match=r"private/broken\.json: "):
+            asked.load_private("broken.json")
+        assert asked.read_private("broken.json") == b"{"
+
+
+def test_a_printed_form_shows_neither_private_files_nor_its_calibration(tmp_path: Any) -> None:
+    form = Form("sums", "1.0.0", "r", b"s", private={"answers.json": tmp_path}, calibration="measured")
+    assert "answers" not in repr(form)
+    assert "measured" not in repr(form)
+    assert form == replace(form, private={})

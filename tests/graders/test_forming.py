@@ -14,6 +14,7 @@ from graders.forming import FormingWorker
 from graders.settings import GradersSettings, SecretUnusable
 from graders.trees import FolderStore
 from graders.versions import Versions
+from tests.graders.calibrating import calibrating, calls, references
 from tests.graders.folders import sums
 
 SECRET: Final = "0123456789abcdef" * 2
@@ -132,8 +133,45 @@ def test_a_request_that_is_none_of_ours_is_refused(changed: dict[str, Any], tmp_
         FormingWorker(host.settings).perform(host.request(**changed))
 
 
-def test_a_report_has_a_bundle_or_a_failure() -> None:
+def test_a_report_has_a_bundle_or_says_why_there_is_none() -> None:
     failure = Failure(fault_of=Fault.AUTHOR, message="no")
-    for amiss in ({}, {"bundle": "a" * 64, "failure": failure}):
-        with pytest.raises(ValueError, match="a bundle or a failure, and not both"):
-            FormReport(form="f1", fence=1, **amiss)  # type: ignore[arg-type]
+    for amiss in ({}, {"bundle": "a" * 64, "failure": failure}, {"bundle": "a" * 64, "unfit": "gate 1: dull"}):
+        with pytest.raises(ValueError, match="a bundle, or says that the form is unfit, or has a failure"):
+            FormReport(form="f1", fence=1, **amiss)
+
+
+# Calibrating
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path) -> Host:
+    host = Host(tmp_path, generator=None)
+    host.challenge = calibrating(tmp_path)
+    host.digest = Versions(host.settings.versions_folder).keep(host.challenge)
+    return host
+
+
+def test_a_form_is_calibrated_where_it_is_made_and_once(calibrated: Host, tmp_path: Path) -> None:
+    reference = references(calibrated.challenge, SECRET.encode(), fit=True)[0]
+    report = calibrated.report(reference=reference)
+    assert report.bundle is not None
+    assert json.loads(report.calibration) == {"of": report.signature, "answers": [3, 5]}
+    assert calls(tmp_path) == [reference]
+
+
+def test_a_form_that_its_challenge_refuses_is_reported_as_unfit_and_nothing_is_stored(calibrated: Host) -> None:
+    reference = references(calibrated.challenge, SECRET.encode(), fit=False)[0]
+    report = calibrated.report(reference=reference)
+    assert report.unfit == f"gate 3: {reference} tells nobody from nobody"
+    assert (report.bundle, report.failure, report.brief, report.calibration) == (None, None, "", "")
+    assert not calibrated.store.folder.exists()
+
+
+def test_a_calibration_that_fails_is_its_authors_fault(tmp_path: Path) -> None:
+    failure = Host(tmp_path, GENERATOR + "\ndef calibrate(form):\n    return None\n").failure()
+    assert failure.fault_of is Fault.AUTHOR
+    assert failure.message == "generator.py: calibrate returns NoneType: return JSON text, such as json.dumps(...)"
+
+
+def test_where_nothing_is_calibrated_a_report_says_nothing_of_it(tmp_path: Path) -> None:
+    assert Host(tmp_path).report().calibration == ""

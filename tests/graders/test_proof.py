@@ -1,13 +1,17 @@
 """What the check finds: each test spoils a challenge that was proved, in one way that authors spoil theirs."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from graders.author.handouts import Handout, hand_out
 from graders.author.proof import among, on_paper, try_forms
 from graders.challenge import read_challenge, read_solutions
+from sandbox.settings import SandboxSettings
 from tests.graders.author import assay, change, document, new_challenge
+from tests.graders.folders import write_files
 
 GENERATOR = """\
 import {module}
@@ -22,6 +26,10 @@ def generate(form: Form) -> Bundle:
 @pytest.fixture
 def challenge(tmp_path: Path) -> Path:
     return new_challenge(tmp_path)
+
+
+def handouts(challenge: Path, *seeds: str) -> dict[str, Handout]:
+    return {seed: hand_out(read_challenge(challenge), seed) for seed in seeds}
 
 
 # ------------------------------------------------------------------------------------------------ without an engine
@@ -66,8 +74,7 @@ def test_a_cheat_may_not_be_expected_where_the_perfect_one_lands(challenge: Path
 )
 def test_forms_have_to_be_repeatable_and_their_own(module: str, number: str, said: list[str], challenge: Path) -> None:
     (challenge / "generator.py").write_text(GENERATOR.format(module=module, number=number))
-    starters, complaints = try_forms(read_challenge(challenge), ["1", "2"])
-    assert starters.keys() == {"1", "2"}
+    complaints = try_forms(read_challenge(challenge), handouts(challenge, "1", "2"))
     assert len(complaints) == len(said)
     assert all(sentence in complaint for sentence, complaint in zip(said, complaints, strict=True))
 
@@ -78,7 +85,7 @@ def test_what_is_private_may_not_be_in_what_candidates_get(challenge: Path) -> N
     (challenge / "starter" / "old.json").write_text('[{"the hidden answers": [1, 2, 3]}]')
     change(challenge / "grader.py", "FUNCTION =", "CANARY = 'assay-canary-0123456789'\nFUNCTION =")
     change(challenge / "starter" / "README.md", "Complete", "assay-canary-0123456789 Complete")
-    _, complaints = try_forms(read_challenge(challenge), ["1"])
+    complaints = try_forms(read_challenge(challenge), handouts(challenge, "1"))
     assert complaints == [
         "form 1: canary assay-canary-0123456789: stands in the candidate's README.md",
         "form 1: private/answers.json: its content stands in the candidate's old.json",
@@ -154,6 +161,83 @@ def test_what_is_amiss_with_solutions_criteria_and_secrets_is_all_told(challenge
     assert "nothing at all, form 1: earns 30 points for nothing; look at special" in told
     assert "solutions/naive, form 1: lands at" in told
     assert "solutions: none lands at the bottom" in told
+
+
+CALIBRATING = """\
+import json
+from pathlib import Path
+
+from graders import Bundle, FormUnfit
+
+
+def generate(form):
+    number = form.random("number").randint(1, 10**9)
+    given = Path(__file__).parent / "starter"
+    files = {path.name: path.read_bytes() for path in given.iterdir() if path.is_file()}
+    return Bundle(files=files | {"number.json": b"%d" % number}, signature=f"number {number}")
+
+
+def calibrate(form):
+    with Path(CALLS).open("a") as calls:
+        calls.write(form.reference + "\\n")
+    if form.reference == "seed-1":
+        raise FormUnfit("gate 2: dull")
+    return json.dumps(form.load_private("world.json"))
+"""
+SOLVE = """\
+from ...generator import generate
+
+
+def solve(form, given):
+    assert given == generate(form).files
+    assert form.calibration
+    perfect = b"from statistics import median as right\\n\\n\\ndef median(numbers):\\n"
+    perfect += b"    if not numbers:\\n        raise ValueError\\n    return right(numbers)\\n"
+    return {"median.py": perfect, "number.json": None}
+"""
+
+
+@pytest.mark.docker
+def test_a_challenge_that_calibrates_is_proved_on_forms_that_are_fit(challenge: Path, tmp_path: Path) -> None:
+    """Its perfect solution depends on the form, and a pack makes its world smaller."""
+    state, pack = tmp_path / "state", tmp_path / "pack"
+    made = {
+        "generator.py": CALIBRATING.replace("CALLS", repr(str(tmp_path / "calls"))),
+        "private/world.json": '"a large world"',
+        "solutions/perfect/solution.py": SOLVE,
+        "solutions/perfect/median.py": None,
+    }
+    write_files(challenge, made)
+    write_files(pack, {f"{challenge.name}/private/world.json": '"small"'})
+    change(
+        challenge / "grader.py",
+        "    ordinary, special =",
+        "    assert submission.form.calibration == '\"small\"', submission.form.calibration\n    ordinary, special =",
+    )
+    state.mkdir()
+    shutil.copy(SandboxSettings().state / "images.json", state)
+    for _ in range(2):
+        ended = assay("check", challenge, "--forms", "2", "--json", "--pack", pack, ASSAY_STATE=str(state))
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        proof = document(ended)
+        assert {row["form"] for row in proof["solutions"]} == {"1", "2"}
+        assert {row["total"] for row in proof["solutions"] if row["name"] == "perfect"} == {80}
+        assert len(proof["planted"]) > 5  # cheats are made from what solve gave
+        assert ended.stderr == "form seed-1: is discarded: gate 2: dull\n"
+    assert (tmp_path / "calls").read_text().split() == ["seed-1", "seed-1-2", "seed-2"]
+
+
+def test_a_private_file_may_not_stand_in_what_the_portal_keeps(challenge: Path, tmp_path: Path) -> None:
+    write_files(
+        challenge,
+        {
+            "generator.py": CALIBRATING.replace("CALLS", repr(str(tmp_path / "calls"))),
+            "private/world.json": '"a world of some thirty letters"',
+        },
+    )
+    assert try_forms(read_challenge(challenge), handouts(challenge, "1")) == [
+        "form 1: private/world.json: its content stands in its calibration, which the portal keeps"
+    ]
 
 
 @pytest.mark.docker

@@ -1,5 +1,6 @@
 """A message in, a message out: what a grading worker reports, whatever happens."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from sandbox.container import GRADING, Owner
 from sandbox.docker import DockerSandbox, Engine
 from sandbox.images import pinned
 from sandbox.settings import SandboxSettings
+from tests.graders.calibrating import calibrating, calls, references
 from tests.graders.folders import sums
 from web.settings import PROJECT
 
@@ -194,7 +196,55 @@ def test_an_image_that_is_not_built_is_the_operators_to_build(tmp_path: Path) ->
     assert "fortran" in failure.message
 
 
+@pytest.mark.docker
+def test_a_grader_is_given_what_was_found_out_about_the_form(tmp_path: Path) -> None:
+    source = """
+    from graders import Finding
+
+    def grade(submission, sandbox):
+        yield Finding(criterion="adds", credit=1, reason=submission.form.calibration or "nothing")
+        yield Finding(criterion="refuses", credit=0, reason=str(submission.form.load_private("answers.json")))
+    """
+    host = Host(tmp_path, calibrating(tmp_path, {"grader.py": source}), SandboxSettings())
+    findings = host.report(host.request(calibration='{"kept": 1}')).findings
+    assert [finding.reason for finding in findings] == ['{"kept": 1}', "[3, 5]"]
+    assert calls(tmp_path) == []
+
+
 # Without one
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path) -> Host:
+    """A host that comes as far as the engine, which is away."""
+    return Host(tmp_path, calibrating(tmp_path), SandboxSettings(docker_host=f"unix://{tmp_path}/no.sock"))
+
+
+def test_a_form_that_was_calibrated_is_not_calibrated_again(calibrated: Host, tmp_path: Path) -> None:
+    known = calibrated.report(calibrated.request(calibration='{"kept": 1}')).provenance
+    assert known is not None
+    assert known.calibration == hashlib.sha256(b'{"kept": 1}').hexdigest()
+    assert calls(tmp_path) == []
+
+
+def test_a_form_of_another_version_is_calibrated_where_it_is_graded(calibrated: Host, tmp_path: Path) -> None:
+    reference = references(calibrated.challenge, SECRET.encode(), fit=True)[0]
+    known = calibrated.report(calibrated.request(form=reference)).provenance
+    assert known is not None
+    form = forms.form_for("sums", "1.0.0", reference, SECRET.encode())
+    assert calls(tmp_path) == [reference]
+    expected = forms.calibrated(calibrated.challenge, form)
+    assert known.calibration == hashlib.sha256(expected.calibration.encode()).hexdigest()
+    assert known.form_signature == expected.signature
+
+
+def test_a_form_that_another_version_refuses_is_that_versions_author_to_mend(calibrated: Host) -> None:
+    reference = references(calibrated.challenge, SECRET.encode(), fit=False)[0]
+    assert calibrated.failure(calibrated.request(form=reference)) == Failure(
+        fault_of=Fault.AUTHOR,
+        message="generator.py: calibrate: refuses the form of this submission, in this version: "
+        f"gate 3: {reference} tells nobody from nobody",
+    )
 
 
 def test_an_engine_that_is_away_is_the_operators_fault(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from graders.settings import GradersSettings
 from graders.versions import Versions
 from tests.web.portal_world import WARM_UP, begin, invited, make_portal, moment, started
 from tests.web.valkey_server import ValkeyServer
+from tests.web.world import SETTINGS
 from web import attempts, forms, relay
 from web.attempts import Phase, standing
 from web.bell import Sign
@@ -24,6 +25,7 @@ from web.gradings import Outcome
 from web.models import Attempt, AuditEvent, ChallengeVersion, Form, FormState
 from web.portal import Portal
 from web.queue import Doorbell, Kind, Line, alive_key, excuse, formed, read_report
+from web.workers import recorder
 
 SECOND: Final = timedelta(seconds=1)
 BUNDLE: Final = "b" * 64
@@ -76,6 +78,10 @@ def made(request: FormRequest, **more: Any) -> FormReport:
 def failed(request: FormRequest, fault: Fault) -> FormReport:
     failure = Failure(fault_of=fault, message="generator.py:2: ZeroDivisionError\0")
     return FormReport(form=request.form, fence=request.fence, failure=failure)
+
+
+def unfit(request: FormRequest) -> FormReport:
+    return FormReport(form=request.form, fence=request.fence, unfit="gate 4: a repair costs points\0")
 
 
 def record(portal: Portal, report: FormReport) -> Outcome:
@@ -295,6 +301,98 @@ def test_nobody_who_works_is_given_another_form(portal: Portal) -> None:
         assert session.get_one(Attempt, attempt.id).form_id == attempt.form_id
 
 
+# -------------------------------------------------------------------------------------------------------- unfit forms
+
+
+def calibration_of(portal: Portal, form_id: str) -> str | None:
+    with portal.database.reading() as session:
+        return session.scalar(select(Form.calibration).where(Form.id == form_id))
+
+
+def test_what_was_found_out_about_a_form_is_kept_beside_it(portal: Portal, line: Line) -> None:
+    Settled(portal).turn()
+    one, other = requests(line)
+    record(portal, made(one, calibration='{"hardest": "q7"}'))
+    record(portal, made(other))
+    assert (calibration_of(portal, one.form), calibration_of(portal, other.form)) == ('{"hardest": "q7"}', None)
+
+
+def test_an_unfit_form_is_nobodys_fault_and_another_is_made_at_once(
+    portal: Portal, line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = Settled(portal, ready=1)
+    pool.turn()
+    (request,) = requests(line)
+    recorder(portal.database, SETTINGS)(unfit(request).to_json())
+    (form,) = all_forms(portal)
+    assert (form.state, form.failure, form.bundle) == (FormState.UNFIT, "gate 4: a repair costs points\ufffd", None)
+    with portal.database.reading() as session:
+        (event,) = session.scalars(select(AuditEvent).where(AuditEvent.subject_id == form.id))
+    assert (event.action, event.details["message"]) == ("form.unfit", form.failure)
+    assert [one.levelname for one in caplog.records if form.id in one.message] in ([], ["INFO"])
+    assert pool.turn().sent == 1
+    assert record(portal, unfit(request)) is Outcome.LATE
+
+
+def test_who_waits_for_an_unfit_form_gets_another(portal: Portal, line: Line) -> None:
+    attempt = invited(portal, made=False)
+    pool = Settled(portal, ready=0)
+    for _ in range(forms.OTHERS + 2):
+        pool.turn()
+        (request,) = requests(line)
+        assert record(portal, unfit(request)) is Outcome.DONE
+    pool.turn()
+    (request,) = requests(line)
+    record(portal, made(request))
+    with portal.database.reading() as session:
+        form = session.get_one(Form, session.get_one(Attempt, attempt.id).form_id)
+    assert (form.id, form.state, form.bundle) == (request.form, FormState.ISSUED, BUNDLE)
+    with portal.database.reading() as session:
+        changes = session.scalars(select(AuditEvent).where(AuditEvent.action == "attempt.form_changed")).all()
+    assert len(changes) == forms.OTHERS + 2
+
+
+def test_who_waits_for_an_unfit_form_gets_one_of_the_pool(portal: Portal, line: Line) -> None:
+    attempt = invited(portal, made=False)
+    Settled(portal, ready=1).turn()
+    mine, free = sorted(requests(line), key=lambda request: request.form != attempt.form_id)
+    record(portal, made(free))
+    record(portal, unfit(mine))
+    with portal.database.reading() as session:
+        assert session.get_one(Attempt, attempt.id).form_id == free.form
+
+
+def test_many_unfit_forms_in_a_row_are_their_authors_to_mend(portal: Portal, line: Line) -> None:
+    pool = Settled(portal, ready=1)
+
+    def next_one() -> FormRequest:
+        assert pool.turn().sent == 1
+        (request,) = requests(line)
+        return request
+
+    for _ in range(5):
+        assert record(portal, unfit(next_one())) is Outcome.DONE
+    fit = next_one()
+    assert record(portal, made(fit)) is Outcome.DONE  # from here on it is counted anew
+    with portal.database.transaction() as session:
+        session.get_one(Form, fit.form).state = FormState.RETIRED
+    for _ in range(forms.UNFIT_IN_A_ROW - 1):
+        assert record(portal, unfit(next_one())) is Outcome.DONE
+    last = next_one()
+    assert record(portal, unfit(last)) is Outcome.FAILED
+    with portal.database.reading() as session:
+        failed = session.get_one(Form, last.form)
+        event = session.scalars(select(AuditEvent).where(AuditEvent.action == "form.failed")).one()
+    assert failed.state is FormState.FAILED
+    assert failed.failure == (
+        "generator.py: 20 forms in a row were unfit, the last because of gate 4: a repair costs points\ufffd"
+    )
+    assert event.subject_id == failed.id
+    assert pool.turn().sent == 0  # as after a generator that fails
+    asked_ago(portal, failed.id, 61 * SECOND)
+    assert record(portal, unfit(next_one())) is Outcome.FAILED
+
+
 def test_a_worker_that_the_kernel_killed_is_an_operators_failure_of_the_form() -> None:
     request = FormRequest(form="f", fence=2, challenge="sums", challenge_digest="a" * 64, reference="r")
     report = excuse(request.to_json(), "worker: MemoryError")
@@ -317,6 +415,20 @@ def test_each_sign_has_its_answer(portal: Portal) -> None:
     rows = [*busy, lost, died, young, fresh]
     assert due(rows, signs, at) == [lost, died, fresh]
     assert due(rows, signs, at, settled=False) == [fresh]
+
+
+def test_a_form_that_somebody_waits_for_is_made_before_those_in_the_line(portal: Portal, line: Line) -> None:
+    pool = Settled(portal, ready=3)
+    pool.turn()
+    attempt = invited(portal, made=False)
+    with portal.database.transaction() as session:  # as if the one that it took had been there for a while
+        fresh = Form(challenge_digest=attempt.challenge_digest, reference="fresh", state=FormState.MAKING,
+                     created_at=now(session))  # fmt: skip
+        session.add(fresh)
+        session.flush()
+        session.get_one(Attempt, attempt.id).form_id = fresh.id
+    pool.turn()
+    assert requests(line)[0].reference == "fresh"
 
 
 def test_no_more_are_asked_for_than_workers_can_be_expected_to_make(portal: Portal, line: Line) -> None:

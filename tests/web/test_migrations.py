@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from tests.web.databases import sqlite_settings
 from web.database import MIGRATIONS, Database, DatabaseUnavailable, connect, migrate
@@ -66,6 +67,38 @@ def test_migrating_again_changes_nothing(database_settings: DatabaseSettings) ->
     migrate(database_settings)
     with database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM roles")) == 1
+    database.close()
+
+
+INSERT_FORM = """
+INSERT INTO forms (id, challenge_digest, reference, state, fence, failure, created_at)
+VALUES (:id, 'd', :id, :state, 1, :failure, '2026-01-01 00:00:00')
+"""
+
+
+def test_forms_survive_that_they_are_calibrated_and_that_this_is_taken_back(empty_settings: DatabaseSettings) -> None:
+    migrate(empty_settings)
+    migrate(empty_settings, to="0004")
+    database = connect(empty_settings)
+    with database.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO challenge_versions (digest, slug, version, manifest, rubric, brief, starter, published_at)"
+                " VALUES ('d', 'sums', '1.0.0', '{}', '{}', '', 's', '2026-01-01 00:00:00')"
+            )
+        )
+        session.execute(text(INSERT_FORM), {"id": "old", "state": "pool", "failure": None})
+    migrate(empty_settings)
+    with database.transaction() as session:
+        assert session.execute(text("SELECT state, calibration FROM forms")).all() == [("pool", None)]
+        session.execute(text(INSERT_FORM), {"id": "unfit", "state": "unfit", "failure": "gate 1: dull"})
+        session.execute(text("UPDATE forms SET calibration = '{}' WHERE id = 'old'"))
+    migrate(empty_settings, to="0004")
+    with database.reading() as session:
+        kept = session.execute(text("SELECT id, state, failure FROM forms ORDER BY id")).all()
+    assert kept == [("old", "pool", None), ("unfit", "retired", "gate 1: dull")]
+    with pytest.raises(IntegrityError), database.transaction() as session:
+        session.execute(text(INSERT_FORM), {"id": "again", "state": "unfit", "failure": None})
     database.close()
 
 

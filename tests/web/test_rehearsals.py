@@ -1,4 +1,4 @@
-"""A recorder warms up on a report that never was."""
+"""A recorder warms up on a report that never was; and the form on which an operator rehearses."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from tests.web import world
 from tests.web.databases import sqlite_settings
 from web import audit
-from web.database import Database, connect
-from web.models import Attempt, AuditEvent, Finding, Form, Grading, Snapshot, Submission
-from web.rehearsals import warm_up
+from web.database import Database, connect, now
+from web.models import Attempt, AuditEvent, Finding, Form, FormState, Grading, Snapshot, Submission
+from web.rehearsals import rehearse, warm_up
 
 
 def rows(database: Database) -> dict[str, int]:
@@ -42,3 +42,26 @@ def test_without_a_challenge_or_a_database_there_is_nothing_to_warm_up_on(databa
     warm_up(database, world.SETTINGS)
     assert set(rows(database).values()) == {0}
     warm_up(connect(sqlite_settings(tmp_path / "nowhere")), world.SETTINGS)
+
+
+def rehearsed(database: Database) -> tuple[Form, Grading]:
+    with database.transaction() as session:
+        made = rehearse(session, "windows", world.work())
+        attempt = session.get_one(Attempt, session.get_one(Submission, made.submission_id).attempt_id)
+        return session.get_one(Form, attempt.form_id), session.get_one(Grading, made.grading_id)
+
+
+def test_where_forms_are_calibrated_one_of_the_pool_is_rehearsed_on(database: Database) -> None:
+    with database.transaction() as session:
+        world.publish(session)
+        at = now(session)
+        for name, calibration in (("plain", None), ("ready", "{}")):
+            session.add(
+                Form(id=name, challenge_digest="a" * 64, reference=name, state=FormState.POOL, calibration=calibration,
+                     created_at=at)
+            )  # fmt: skip
+    form, grading = rehearsed(database)
+    assert (form.id, form.state, grading.grading_seconds) == ("ready", FormState.ISSUED, 60)
+    own, longer = rehearsed(database)
+    assert own.id not in ("plain", "ready")
+    assert (own.state, longer.grading_seconds) == (FormState.ISSUED, 360)  # in which it may be calibrated, too

@@ -18,7 +18,16 @@ from tests.web.world import SETTINGS, apply_for_role, begin, grading, hand_in, p
 from web import audit, gradings
 from web.bell import Sign, Try
 from web.database import Database, DatabaseUnavailable, now
-from web.models import AuditEvent, Grading, GradingState, Submission, Urgency
+from web.models import (
+    Attempt,
+    AuditEvent,
+    Form,
+    Grading,
+    GradingState,
+    Purpose,
+    Submission,
+    Urgency,
+)
 from web.relay import BELL, Intents, Relay, Row, decide, due_rows, sent_rows
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -647,3 +656,38 @@ def test_a_request_carries_what_opens_its_files_and_no_others(database: Database
     hand_in(database, 1)
     Relay(database, bell, SETTINGS, token_for=lambda tree: f"opens {tree}").turn()
     assert [request.token for request in bell.rung] == [f"opens {bell.rung[0].submission}"]
+
+
+# ------------------------------------------------------------------------------------- what was found out about forms
+
+
+def calibrate(database: Database, grading_id: str, found: str) -> None:
+    with database.transaction() as session:
+        submission = session.get_one(Submission, session.get_one(Grading, grading_id).submission_id)
+        session.get_one(Form, session.get_one(Attempt, submission.attempt_id).form_id).calibration = found
+
+
+def test_a_grader_is_told_what_was_found_out_about_the_form(database: Database) -> None:
+    with_it, without = hand_in(database, 2)
+    calibrate(database, with_it, '{"hardest": "q7"}')
+    bell = FakeBell(workers=2)
+    Relay(database, bell, SETTINGS).turn()
+    told = {request.grading: request.calibration for request in bell.rung}
+    assert told == {with_it: '{"hardest": "q7"}', without: ""}
+
+
+def test_what_an_old_version_found_out_says_nothing_to_a_new_one(database: Database) -> None:
+    (first,) = hand_in(database)
+    calibrate(database, first, '{"hardest": "q7"}')
+    with database.transaction() as session:
+        submission = session.get_one(Submission, session.get_one(Grading, first).submission_id)
+        newer = publish(session, "b" * 64, version="1.1.0")
+        attempt = session.get_one(Attempt, submission.attempt_id)
+        at = now(session)
+        again = gradings.new_grading(submission, attempt, newer, Purpose.REGRADE, Urgency.BULK, at)
+        session.add(again)
+    bell = FakeBell(workers=9)
+    Relay(database, bell, SETTINGS.model_copy(update={"gradings_per_candidate": 9})).turn()
+    told = {request.grading: request.calibration for request in bell.rung}
+    assert told == {first: '{"hardest": "q7"}', again.id: ""}
+    assert (grading(database, first).grading_seconds, again.grading_seconds) == (60, 360)  # it may calibrate, too

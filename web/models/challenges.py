@@ -29,6 +29,7 @@ class ChallengeVersion(Table):
 class FormState(StrEnum):
     MAKING = "making"  # a worker with the challenge's generator was asked
     FAILED = "failed"  # it cannot be made: its author is told why
+    UNFIT = "unfit"  # its challenge refuses it: nobody's fault, and nobody gets it
     POOL = "pool"  # made beforehand, and free
     RESERVED = "reserved"
     ISSUED = "issued"  # somebody works on it
@@ -51,5 +52,6 @@ class Form(Table):
     brief: Mapped[str | None] = mapped_column(Text)  # with the form's values in it
     asked_at: Mapped[datetime | None]  # when a worker was last asked to make it
     fence: Mapped[int] = mapped_column(Integer, default=0)  # how often one was asked
-    failure: Mapped[str | None] = mapped_column(Text)
+    failure: Mapped[str | None] = mapped_column(Text)  # why it failed, or is unfit
+    calibration: Mapped[str | None] = mapped_column(Text, deferred=True)  # for its grader; large, and no page's
     created_at: Mapped[datetime]

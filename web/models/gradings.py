@@ -117,7 +117,7 @@ class Grading(Table):
     regrade_id: Mapped[Id | None] = mapped_column(ForeignKey("regrades.id"), index=True)
     repeats_id: Mapped[Id | None] = mapped_column(ForeignKey("gradings.id"), unique=True)  # the failed one
     candidate: Mapped[Id]  # whose turn it uses: the attempt's application, or the attempt itself
-    grading_seconds: Mapped[int] = mapped_column(Integer)  # what the manifest allows the grader
+    grading_seconds: Mapped[int] = mapped_column(Integer)  # that the manifest allows
     urgency: Mapped[int] = mapped_column(SmallInteger)
     created_at: Mapped[datetime]
 
