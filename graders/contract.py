@@ -159,6 +159,8 @@ class GradingRequest(Message):
     challenge: Key
     challenge_digest: Digest
     form: Identifier  # what the form's seed is derived from, with a secret that only grading workers hold
+    form_version: str = Field("", max_length=100)  # the challenge's version for which it was made; empty: this one
+    form_signature: str = Field("", max_length=200)  # as this version made it; empty: it is built anew to know it
     calibration: Calibration = ""  # of this form by this version; empty: a challenge that has any makes it anew
     submission: Digest  # of the tree of files, see graders.trees
     token: str = Field("", max_length=1000, description="Lets a worker without a shared store fetch the files.")

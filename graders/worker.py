@@ -131,10 +131,11 @@ class GradingWorker:
                     f"challenge version {challenge.digest[:12]}: is one of {challenge.slug}, not of {request.challenge}"
                 )
             manifest = challenge.manifest
-            course.form = forms.form_for(challenge.slug, manifest.version, request.form, self._secret)
+            # A form stays what it was when the version is raised: its candidate was given that one.
+            version = request.form_version or manifest.version
+            course.form = forms.form_for(challenge.slug, version, request.form, self._secret)
         with course.phase("form"):
-            course.form, _ = forms.build(challenge, course.form, course.record)
-            course.form = self._calibrated(course, challenge, course.form)
+            course.form = self._known(course, challenge, course.form)
         with course.phase("engine"):
             engine = Engine(self._sandbox)
         with engine:
@@ -146,11 +147,16 @@ class GradingWorker:
                 rooms.sweep()
             return grading.grade(challenge, files, course.form, rooms, course.record).findings
 
-    def _calibrated(self, course: Course, challenge: Challenge, form: Form) -> Form:
+    def _known(self, course: Course, challenge: Challenge, form: Form) -> Form:
         """With what was kept beside the form. There is nothing of a form that another version of the challenge made,
-        nor of one that an operator's rehearsal made up: these are calibrated here."""
-        if kept := course.request.calibration:
-            return replace(form, calibration=kept)
+        nor of one that an operator's rehearsal made up: these are built and calibrated here, as far as it takes."""
+        kept = course.request
+        if kept.form_signature:
+            form = replace(form, signature=kept.form_signature, private=challenge.private)
+        else:
+            form, _ = forms.build(challenge, form, course.record)
+        if kept.calibration:
+            return replace(form, calibration=kept.calibration)
         try:
             return forms.calibrated(challenge, form, course.record)
         except FormUnfit as error:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from graders.contract import Fault, GradingRequest
 from web.bell import Bell, QueueUnavailable, Sign, Try
@@ -384,23 +384,35 @@ def _send(grading: Grading, at: datetime) -> None:
 def _request(
     session: Session, grading: Grading, settings: GradingSettings, token_for: Callable[[str], str]
 ) -> GradingRequest:
+    own = aliased(ChallengeVersion)  # of which the form is
     found = session.execute(
-        select(ChallengeVersion.slug, Form.reference, Form.challenge_digest, Form.calibration, Submission.tree)
+        select(
+            ChallengeVersion.slug,
+            Form.reference,
+            Form.challenge_digest,
+            Form.signature,
+            Form.calibration,
+            own.version,
+            Submission.tree,
+        )
         .select_from(Submission)
         .join(Attempt, Attempt.id == Submission.attempt_id)
         .join(Form, Form.id == Attempt.form_id)
+        .join(own, own.digest == Form.challenge_digest)
         .join(ChallengeVersion, ChallengeVersion.digest == grading.challenge_digest)
         .where(Submission.id == grading.submission_id)
     ).one()
     # What another version of the challenge found out about the form says nothing to this one's grader.
-    calibration = found.calibration if found.challenge_digest == grading.challenge_digest else None
+    known = found.challenge_digest == grading.challenge_digest
     return GradingRequest(
         grading=grading.id,
         fence=grading.fence,
         challenge=found.slug,
         challenge_digest=grading.challenge_digest,
         form=found.reference,
-        calibration=calibration or "",
+        form_version=found.version,
+        form_signature=(found.signature or "") if known else "",
+        calibration=(found.calibration or "") if known else "",
         submission=found.tree,
         token=token_for(found.tree),
         lease_seconds=settings.lease_seconds,

@@ -347,3 +347,20 @@ def test_what_was_not_foreseen_is_not_hidden(host: Host, monkeypatch: pytest.Mon
     with pytest.raises(ZeroDivisionError):
         host.worker.perform(text)
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_form_stays_what_it_was_when_the_version_is_raised(calibrated: Host) -> None:
+    reference = references(calibrated.challenge, SECRET.encode(), fit=True)[0]
+    own = calibrated.report(calibrated.request(form=reference)).provenance
+    same = calibrated.report(calibrated.request(form=reference, form_version="1.0.0")).provenance
+    another = calibrated.report(calibrated.request(form=reference, form_version="0.9.0", calibration="{}")).provenance
+    assert own is not None
+    assert same is not None
+    assert another is not None
+    assert own.form_signature == same.form_signature != another.form_signature
+
+
+def test_a_form_whose_signature_is_known_is_not_built_again(calibrated: Host) -> None:
+    known = calibrated.report(calibrated.request(form_signature="as it was made", calibration="{}")).provenance
+    assert known is not None
+    assert known.form_signature == "as it was made"

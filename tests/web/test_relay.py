@@ -664,7 +664,8 @@ def test_a_request_carries_what_opens_its_files_and_no_others(database: Database
 def calibrate(database: Database, grading_id: str, found: str) -> None:
     with database.transaction() as session:
         submission = session.get_one(Submission, session.get_one(Grading, grading_id).submission_id)
-        session.get_one(Form, session.get_one(Attempt, submission.attempt_id).form_id).calibration = found
+        form = session.get_one(Form, session.get_one(Attempt, submission.attempt_id).form_id)
+        form.calibration, form.signature = found, "limit 3"
 
 
 def test_a_grader_is_told_what_was_found_out_about_the_form(database: Database) -> None:
@@ -688,6 +689,7 @@ def test_what_an_old_version_found_out_says_nothing_to_a_new_one(database: Datab
         session.add(again)
     bell = FakeBell(workers=9)
     Relay(database, bell, SETTINGS.model_copy(update={"gradings_per_candidate": 9})).turn()
-    told = {request.grading: request.calibration for request in bell.rung}
-    assert told == {first: '{"hardest": "q7"}', again.id: ""}
+    told = {request.grading: (request.calibration, request.form_signature) for request in bell.rung}
+    assert told == {first: ('{"hardest": "q7"}', "limit 3"), again.id: ("", "")}
+    assert {request.form_version for request in bell.rung} == {"1.0.0"}  # for which the candidate's form was made
     assert (grading(database, first).grading_seconds, again.grading_seconds) == (60, 360)  # it may calibrate, too
