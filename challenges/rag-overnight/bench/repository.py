@@ -35,18 +35,19 @@ class Opened:
 
     def __init__(self, name: str, folder: Path) -> None:
         self._name = name
-        self.settings = self._module("settings").load(folder)
+        self.settings = self.module("settings").load(folder)
 
     def ingest(self, corpus: Path, index: Path, models: Any, *, incremental: bool = False) -> dict[str, Any]:
-        counts: dict[str, Any] = self._module("ingest").run(
+        counts: dict[str, Any] = self.module("ingest").run(
             self.settings, corpus, index, models, incremental=incremental
         )
         return counts
 
     def serve(self, index: Path, models: Any) -> Any:
-        return self._module("desk").Desk(self.settings, index, models)
+        return self.module("desk").Desk(self.settings, index, models)
 
-    def _module(self, name: str) -> ModuleType:
+    def module(self, name: str) -> ModuleType:
+        """Another part of the tree, by its name below the package."""
         return importlib.import_module(f"{self._name}.{name}")
 
 

@@ -192,7 +192,7 @@ def latency(chance: random.Random, *, cached: bool) -> float:
 
 def _counted(desk: Opened, lines: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:
     """As the tree itself counts them, right or wrong."""
-    monitor = desk._module("monitor")
+    monitor = desk.module("monitor")
     rows: list[Mapping[str, Any]] = [asdict(hour) for hour in (*monitor.hourly(lines), monitor.hour_of("", lines))]
     return rows[:-1], rows[-1]
 

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -19,3 +19,21 @@ def module() -> Callable[[str], ModuleType]:
     """Gives modules of the challenge by name, as in module("world.pack"): all of one loading."""
     package = load(FOLDER, "rag-overnight", "world.world").__name__.removesuffix(".world.world")
     return lambda name: importlib.import_module(f"{package}.{name}")
+
+
+@pytest.fixture(scope="module")
+def variants(faults: dict[str, Any]) -> dict[str, Any]:
+    """Those of the faults that a file of tests has in its fixture `faults`."""
+    return {f"{key} {variant.kind}": variant for key, fault in faults.items() for variant in fault.variants}
+
+
+@pytest.fixture(scope="session")
+def healthy(module: Callable[[str], ModuleType]) -> dict[str, bytes]:
+    tree: dict[str, bytes] = module("bench.signatures").template()
+    return tree
+
+
+@pytest.fixture(scope="session")
+def apply(module: Callable[[str], ModuleType]) -> Callable[..., dict[str, bytes]]:
+    edit: Callable[..., dict[str, bytes]] = module("faults.model").apply
+    return edit

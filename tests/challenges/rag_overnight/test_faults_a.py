@@ -5,16 +5,14 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import pytest
 
-Module = Callable[[str], ModuleType]
-Tree = dict[str, bytes]
+from tests.challenges.rag_overnight.edited import Module, Tree, compile_all, exclude_each_other, key_of
 
 MODULES: Final = ("faults.ingest", "faults.chunk", "faults.access")
 VARIANTS: Final = (
@@ -82,44 +80,13 @@ def faults(module: Module) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def variants(faults: dict[str, Any]) -> dict[str, Any]:
-    return {f"{key} {variant.kind}": variant for key, fault in faults.items() for variant in fault.variants}
-
-
-@pytest.fixture(scope="module")
-def healthy(module: Module) -> Tree:
-    tree: Tree = module("bench.signatures").template()
-    return tree
-
-
-@pytest.fixture(scope="module")
-def apply(module: Module) -> Callable[..., Tree]:
-    edit: Callable[..., Tree] = module("faults.model").apply
-    return edit
-
-
-@pytest.fixture(scope="module")
 def worlds(module: Module) -> Worlds:
     return Worlds(module)
-
-
-def key_of(name: str) -> str:
-    return name.partition(" ")[0]
 
 
 def beside(variant: Any) -> tuple[Any, ...]:
     found: tuple[Any, ...] = variant.commit.beside if variant.commit else ()
     return found
-
-
-def exclude_each_other(faults: dict[str, Any], one: str, other: str) -> bool:
-    return key_of(one) == key_of(other) or key_of(other) in faults[key_of(one)].excludes
-
-
-def compile_all(tree: Tree, paths: Iterable[str]) -> None:
-    for path in paths:
-        if path.endswith(".py"):
-            compile(tree[path], path, "exec", dont_inherit=True)
 
 
 def without_words(source: bytes) -> str:
