@@ -126,7 +126,7 @@ def stored(folder: Path) -> list[tuple[str, str, str, str]]:
 def monitor(module: Module, tree: dict[str, bytes]) -> tuple[Any, Any]:
     """The monitor of a tree and its settings, as a package of their own."""
     with module("bench.repository").opened(tree) as desk:
-        return desk._module("monitor"), desk.settings.monitoring
+        return desk.module("monitor"), desk.settings.monitoring
 
 
 def hour(monitor: Any, name: str, abstained: float) -> Any:
